@@ -1,0 +1,56 @@
+"""RFC 3339 in and out: the one room that knows how a moment is spelt on the wire.
+
+The gateway wants seconds and an offset (``2017-05-05T10:00:00+12:00``). ``dateutil.parser.isoparse`` accepts far more
+(week dates, a missing offset, 24:00), so one pattern stands before it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+_RFC3339 = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
+_MINUTE = timedelta(minutes=1)
+
+
+def moment(value: datetime | str) -> datetime:
+    """Read a moment, whole seconds, the caller's own offset kept.
+
+    Args:
+        value: an aware datetime, or RFC 3339 text with seconds and an offset.
+
+    Raises:
+        ValueError: it is neither; a naive datetime is refused, never guessed.
+        TypeError: it is neither a datetime nor a str.
+    """
+    if isinstance(value, str):
+        value = _read(value)
+    elif not isinstance(value, datetime):
+        raise TypeError("give an aware datetime or RFC 3339 text")
+    offset = value.utcoffset()
+    if offset is None:
+        raise ValueError("a datetime without time zone could mean any moment; give it a tzinfo")
+    if offset % _MINUTE:
+        raise ValueError(f"its UTC offset {offset} has seconds, which RFC 3339 cannot say; use zoneinfo time zones")
+    return value.replace(microsecond=0)
+
+
+def _read(text: str) -> datetime:
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("write it as RFC 3339 with seconds and an offset, e.g. 2030-05-05T10:00:00+12:00")
+    # Imported late: dateutil's parser is slow to import, and few messages are scheduled.
+    from dateutil.parser import isoparse
+
+    try:
+        return isoparse(text.upper())
+    except ValueError as error:
+        raise ValueError("there is no such date") from error
+
+
+def wire(value: datetime) -> str:
+    """Spell an aware datetime for the gateway: seconds, numeric offset, UTC as ``+00:00``."""
+    return value.isoformat(timespec="seconds")
