@@ -1,0 +1,179 @@
+# Generated from openapi/gateway-v1.openapi.yaml: do not edit, run `make regenerate`.
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.broadcast_outcome import BroadcastOutcome
+from ...models.gateway_error import GatewayError
+from ...models.new_broadcast import NewBroadcast
+from ...types import Response
+
+
+def _get_kwargs(
+    *,
+    body: NewBroadcast,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/messages/broadcast",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> GatewayError | list[BroadcastOutcome] | None:
+    if response.status_code == 201:
+        response_201 = []
+        _response_201 = response.json()
+        for componentsschemas_broadcast_rest_response_item_data in _response_201:
+            componentsschemas_broadcast_rest_response_item = BroadcastOutcome.from_dict(
+                componentsschemas_broadcast_rest_response_item_data
+            )
+
+            response_201.append(componentsschemas_broadcast_rest_response_item)
+
+        return response_201
+
+    if response.status_code == 400:
+        response_400 = GatewayError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = GatewayError.from_dict(response.json())
+
+        return response_401
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[GatewayError | list[BroadcastOutcome]]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: NewBroadcast,
+) -> Response[GatewayError | list[BroadcastOutcome]]:
+    """Submit the same message for many destinations at once.
+
+    Args:
+        body (NewBroadcast): A message for many destinations.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[GatewayError | list[BroadcastOutcome]]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    body: NewBroadcast,
+) -> GatewayError | list[BroadcastOutcome] | None:
+    """Submit the same message for many destinations at once.
+
+    Args:
+        body (NewBroadcast): A message for many destinations.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        GatewayError | list[BroadcastOutcome]
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    body: NewBroadcast,
+) -> Response[GatewayError | list[BroadcastOutcome]]:
+    """Submit the same message for many destinations at once.
+
+    Args:
+        body (NewBroadcast): A message for many destinations.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[GatewayError | list[BroadcastOutcome]]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    body: NewBroadcast,
+) -> GatewayError | list[BroadcastOutcome] | None:
+    """Submit the same message for many destinations at once.
+
+    Args:
+        body (NewBroadcast): A message for many destinations.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        GatewayError | list[BroadcastOutcome]
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+        )
+    ).parsed

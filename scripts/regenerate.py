@@ -1,0 +1,184 @@
+"""Make the OpenAPI products, both generated packages and the lock from the published documents and the overlays.
+
+`regenerate.py` replaces them all or none of them; `regenerate.py --check` only says whether they are what it would make.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from spec import SpecError, apply_overlay, dump, parse, to_openapi3, validate
+
+ROOT = Path(__file__).resolve().parents[1]
+# What decides the bytes; pinned in pyproject.toml, repeated in the lock.
+TOOLS = ("openapi-python-client", "python-jsonpath", "pyyaml", "ruff")
+
+
+@dataclass(frozen=True)
+class Api:
+    """One of the vendor's services: its names in openapi/ and generated/."""
+
+    name: str
+    published: str
+    package: str
+
+    @property
+    def overlay(self) -> str:
+        """The overlay's path under openapi/."""
+        return f"overlays/{self.name}.overlay.yaml"
+
+    @property
+    def product(self) -> str:
+        """The product's path under openapi/."""
+        return f"{self.name}.openapi.yaml"
+
+
+APIS = (
+    Api("gateway-v1", "published/gateway-v1.swagger.yaml", "modica_gateway_v1"),
+    Api("sms-v2", "published/sms-v2.openapi.yaml", "modica_sms_v2"),
+)
+
+
+def build(inputs: Path, out: Path) -> None:
+    """Make everything from the folder `inputs` (an openapi/) into the empty folder `out` (openapi/ and generated/ in it)."""
+    lock: dict[str, dict[str, str]] = {"inputs": {}, "products": {}, "generated": {}}
+    (out / "openapi").mkdir()
+    (out / "generated").mkdir()
+    for api in APIS:
+        product = out / "openapi" / api.product
+        product.write_bytes(make_product(api, inputs))
+        package = out / "generated" / api.package
+        generate(product, package)
+        for name in (api.published, api.overlay):
+            lock["inputs"][name] = _sha256((inputs / name).read_bytes())
+        lock["products"][api.product] = _sha256(product.read_bytes())
+        lock["generated"][api.package] = _sha256(json.dumps({k: _sha256(v) for k, v in read_tree(package).items()}).encode())
+    lock["tools"] = {tool: version(tool) for tool in TOOLS}
+    (out / "openapi" / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
+
+
+def make_product(api: Api, inputs: Path) -> bytes:
+    """Read the published document and its overlay and return the corrected OpenAPI 3.0 document."""
+    published = parse((inputs / api.published).read_bytes(), api.published)
+    validate(published, f"{api.published}#")
+    overlay = parse((inputs / api.overlay).read_bytes(), api.overlay)
+    product = apply_overlay(to_openapi3(published, f"{api.published}#"), overlay, api.overlay)
+    validate(product, f"{api.product}#")
+    header = f"# Made from {api.published} and {api.overlay}: do not edit, run `make regenerate`.\n"
+    return (header + dump(product)).encode()
+
+
+def generate(product: Path, package: Path) -> None:
+    """Generate the client package for a product, formatted the same on every machine."""
+    with tempfile.TemporaryDirectory() as scratch:
+        config = Path(scratch) / "config.json"
+        # The generator's own hooks obey whatever pyproject.toml is around; a title is a whole class name here.
+        settings = {
+            "package_name_override": package.name,
+            "post_hooks": [],
+            "use_path_prefixes_for_title_model_names": False,
+        }
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        _run(
+            product.name, "openapi_python_client", "generate", "--path", product, "--config", config, "--meta", "none",
+            "--output-path", package, "--fail-on-warning",
+        )  # fmt: skip
+    ruff = ("ruff", "check", "--isolated", "--no-cache", "--quiet", "--target-version", "py311")
+    _run(product.name, *ruff, "--select", "F401,I", "--fix", package)
+    _run(product.name, "ruff", "format", "--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311", package)
+    _run(product.name, *ruff, "--select", "F82", package)
+    (package / "py.typed").touch()
+    banner = f"# Generated from openapi/{product.name}: do not edit, run `make regenerate`.\n"
+    for path in package.rglob("*.py"):
+        path.write_bytes(banner.encode() + path.read_bytes())
+
+
+def _run(product: str, module: str, *arguments: str | Path) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SpecError(product, f"{module} failed: {(done.stderr or done.stdout)[-1500:]}")
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its path with forward slashes, sorted; caches of Python left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    """Every file the pipeline answers for, under `root`: all of generated/, the products and the lock."""
+    openapi = {f"openapi/{name}": root / "openapi" / name for name in (*(api.product for api in APIS), "lock.json")}
+    return {
+        **{name: path.read_bytes() for name, path in openapi.items() if path.is_file()},
+        **{f"generated/{name}": data for name, data in read_tree(root / "generated").items()},
+    }
+
+
+def differences(old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
+    """What separates two sets of files, one line each: missing from `old`, extra in `old`, or different."""
+    return [
+        f"{'missing' if name not in old else 'extra' if name not in new else 'differs'}: {name}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def swap(built: Path, root: Path, attic: Path) -> None:
+    """Put what was built in the place of what is there, all of it or, when anything fails, none of it."""
+    undo: list[tuple[Path, Path]] = []
+    try:
+        for name in (*(f"openapi/{api.product}" for api in APIS), "openapi/lock.json", "generated"):
+            new, old, kept = built / name, root / name, attic / Path(name).name
+            if old.exists():
+                old.rename(kept)
+                undo.append((kept, old))
+            new.rename(old)
+            undo.append((old, new))
+    except BaseException:
+        for source, destination in reversed(undo):
+            source.rename(destination)
+        raise
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when something would change")
+    check = parser.parse_args().check
+    try:
+        # The swap is a rename, so what is built must be on the same file system.
+        with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=None if check else ROOT) as scratch:
+            built, attic = Path(scratch, "built"), Path(scratch, "attic")
+            built.mkdir()
+            attic.mkdir()
+            build(ROOT / "openapi", built)
+            changes = differences(outputs(ROOT), outputs(built))
+            if changes and not check:
+                swap(built, ROOT, attic)
+    except (SpecError, OSError) as error:
+        print(f"regenerate: {error}; nothing was changed", file=sys.stderr)
+        return 1
+    print("\n".join(changes) or "generated/ and openapi/ are what the pipeline makes")
+    if changes and check:
+        print("check-generated: run `make regenerate`, and never edit what it makes", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
