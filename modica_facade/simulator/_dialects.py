@@ -1,0 +1,267 @@
+"""REST v1 as the vendor documents it: request in, answer out.
+
+An independent second reading of the documents, sharing nothing with the client. Where they are silent the choice made
+here is marked "our choice"; nothing here was seen on the live service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, cast
+
+import attrs
+
+from modica_facade.simulator._records import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from modica_facade.simulator._gateway import Gateway
+    from modica_facade.simulator._records import ReceivedRequest, StoredMessage
+
+V1_PATH = "/rest/gateway"
+
+# The error codes of the prose documentation, with its words.
+ERRORS = {
+    "send_failed": "Could not queue message due to an unknown error",
+    "invalid_json": "Invalid JSON data in the request body",
+    "missing_attrib": "Missing a required attribute",
+    "invalid_attrib": "Invalid attribute value",
+    "broadcast_limit": "Broadcast limit has been exceeded",
+    "400": "Invalid scheduled timestamp (must be RFC3339)",
+    "422": "Invalid scheduled timestamp (must not be in the past)",
+}
+BROADCAST_LIMIT = 1000  # published specification of v1
+MASK_LENGTH = 20  # published specifications
+SCHEDULE_LIMIT = timedelta(days=60)  # prose documentation: "less than"
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # international format, E.164's length
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+_V1_ATTRIBUTES = frozenset(
+    {"destination", "content", "source", "reference", "class", "mask", "sms_class", "scheduled", "expires"}
+)
+
+
+class Refused(Exception):  # noqa: N818 - an outcome, not an error of the simulator
+    """A request the documents do not allow.
+
+    Attributes:
+        code: one of `ERRORS`.
+        descriptions: a list, or one text for the schedule errors, as the prose documentation prints them.
+    """
+
+    def __init__(self, code: str, descriptions: list[str] | str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.descriptions = descriptions
+
+
+@attrs.frozen
+class _Submission:
+    destinations: Sequence[str]
+    content: str
+    source: str | None
+    rest: dict[str, Any]
+
+
+def json_answer(status: int, payload: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return Answer(status, json.dumps(payload).encode(), (("Content-Type", "application/json"), *headers))
+
+
+def not_found_page() -> Answer:
+    """A wrong or truncated URL is answered in HTML (prose documentation, error codes)."""
+    page = (
+        "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n"
+        "<body><h1>Not Found</h1><p>The requested URL was not found on this server.</p></body></html>\n"
+    )
+    return Answer(404, page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
+
+
+def error_body(code: str, descriptions: list[str] | str | None = None) -> dict[str, Any]:
+    """The v1 envelope of the prose documentation."""
+    return {"error": code, "error-desc": [ERRORS[code]] if descriptions is None else descriptions}
+
+
+def answer_v1(gateway: Gateway, request: ReceivedRequest, route: str, base_url: str) -> Answer:
+    """One authenticated or refused request under the v1 base path; ``route`` is the rest of the path."""
+    single = route == "/messages"
+    if single or route == "/messages/broadcast":
+        if request.method != "POST":
+            return _no_such_method("POST")
+        try:
+            sub = _read(request.body, _V1_ATTRIBUTES, gateway.clock.now(), many=not single)
+        except Refused as refusal:
+            return json_answer(400, error_body(refusal.code, refusal.descriptions))
+        return _send(gateway, request, sub, base_url) if single else _broadcast(gateway, request, sub)
+    if found := re.fullmatch(r"/messages/([0-9]+)", route, re.ASCII):
+        if request.method != "GET":
+            return _no_such_method("GET")
+        message = gateway.get(found[1])
+        if message is None:
+            return _plain_error("404", "Not Found")
+        return json_answer(200, _details(message), (("Location", f"{base_url}/messages/{message.id}"),))
+    return not_found_page()
+
+
+def unauthorized_v1() -> Answer:
+    return _plain_error("401", "Unauthorized", ("WWW-Authenticate", 'Basic realm="gateway"'))
+
+
+def _no_such_method(allowed: str) -> Answer:
+    return _plain_error("405", "Method Not Allowed", ("Allow", allowed))
+
+
+def _plain_error(status: str, text: str, *headers: tuple[str, str]) -> Answer:
+    # Our choice: the documents give no body for these, so they come in the envelope of all the others.
+    return json_answer(int(status), error_body(status, f"{status} {text}"), headers)
+
+
+def _send(gateway: Gateway, request: ReceivedRequest, sub: _Submission, base_url: str) -> Answer:
+    [destination] = sub.destinations
+    if not _NUMBER.fullmatch(destination):
+        return json_answer(400, error_body("invalid_attrib", [f"Invalid destination ({destination})"]))
+    message = gateway.accept(version=1, destination=destination, content=sub.content, source=sub.source, **sub.rest)
+    request.accepted = (message.id,)
+    return json_answer(201, [int(message.id)], (("Location", f"{base_url}/messages/{message.id}"),))
+
+
+def _broadcast(gateway: Gateway, request: ReceivedRequest, sub: _Submission) -> Answer:
+    rows: list[dict[str, Any]] = []
+    accepted: list[str] = []
+    for destination in sub.destinations:
+        if _NUMBER.fullmatch(destination):
+            message = gateway.accept(
+                version=1, destination=destination, content=sub.content, source=sub.source, **sub.rest
+            )
+            accepted.append(message.id)
+            outcome: dict[str, Any] = {"status": "success", "message": None, "id": int(message.id)}
+        else:
+            outcome = {"status": "failure", "message": f"Invalid destination ({destination})", "id": None}
+        rows.append({**outcome, "destination": destination})
+    request.accepted = tuple(accepted)
+    return json_answer(201, rows)
+
+
+def _details(message: StoredMessage) -> dict[str, str]:
+    details = {
+        "id": message.id,
+        "source": message.source,
+        "destination": message.destination,
+        "content": message.content,
+    }
+    extra = {"reference": message.reference, "reply_to": message.reply_to, "operator": message.operator}
+    return details | {name: value for name, value in extra.items() if value is not None}
+
+
+def _read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) -> _Submission:
+    """What a request asks for; `Refused` with the first kind of error in it, everything of that kind listed."""
+    data = _json_object(body)
+    missing = [name for name in ("destination", "content") if name not in data]
+    if missing:
+        raise Refused("missing_attrib", [f"{ERRORS['missing_attrib']} ({name})" for name in missing])
+    destinations: Any = data["destination"] if many else [data["destination"]]
+    if not _are_texts(destinations):
+        wanted = "a list of strings" if many else "a string"
+        raise Refused("invalid_attrib", [f"Invalid destination (must be {wanted})"])
+    if len(destinations) > BROADCAST_LIMIT:
+        text = f"{ERRORS['broadcast_limit']} ({len(destinations)} destinations, at most {BROADCAST_LIMIT})"
+        raise Refused("broadcast_limit", [text])
+    # Our choice: an attribute nobody documented is refused, so that a misspelt one fails in a test.
+    problems = [f"Unknown attribute ({name})" for name in sorted(data.keys() - allowed)]
+    problems += [
+        problem for name in sorted(data.keys() & _CHECKS.keys()) for problem in _CHECKS[name](name, data[name])
+    ]
+    if "class" in data and "source" in data:
+        problems.append("Invalid class (must not be used together with source)")
+    scheduled, expires = _timestamp(data.get("scheduled")), _timestamp(data.get("expires"))
+    if expires is not None and expires <= (scheduled or now):
+        problems.append("Invalid expires timestamp (must be after the message is sent)")
+    if problems:
+        raise Refused("invalid_attrib", problems)
+    if "scheduled" in data:
+        _check_schedule(scheduled, now)
+    rest = {name: data.get(name) for name in ("reference", "mask", "sms_class", "integration_id")}
+    return _Submission(
+        destinations,
+        data["content"],
+        data.get("source"),
+        {**rest, "class_": data.get("class"), "scheduled": scheduled, "expires": expires},
+    )
+
+
+def _check_text(name: str, value: Any) -> list[str]:
+    return [] if isinstance(value, str) else [f"Invalid {name} (must be a string)"]
+
+
+def _check_content(name: str, value: Any) -> list[str]:
+    return _check_text(name, value) or ([] if value else [f"Invalid {name} (must not be empty)"])
+
+
+def _check_mask(name: str, value: Any) -> list[str]:
+    too_long = [f"Invalid {name} (at most {MASK_LENGTH} characters)"]
+    return _check_text(name, value) or (too_long if len(value) > MASK_LENGTH else [])
+
+
+def _check_sms_class(name: str, value: Any) -> list[str]:
+    # JSON true is an int to Python, and to Python only.
+    return [] if type(value) is int and 0 <= value <= 3 else [f"Invalid {name} (must be an integer from 0 to 3)"]
+
+
+def _check_expires(name: str, value: Any) -> list[str]:
+    return [f"Invalid {name} timestamp (must be RFC3339)"] if _timestamp(value) is None else []
+
+
+_CHECKS: dict[str, Callable[[str, Any], list[str]]] = {
+    "content": _check_content,
+    "source": _check_text,
+    "reference": _check_text,
+    "class": _check_text,
+    "mask": _check_mask,
+    "sms_class": _check_sms_class,
+    "expires": _check_expires,
+}
+
+
+def _check_schedule(scheduled: datetime | None, now: datetime) -> None:
+    if scheduled is None:
+        raise Refused("400", ERRORS["400"])
+    # Timestamps name whole seconds, so the second that is running is not yet past.
+    if scheduled < now.replace(microsecond=0):
+        raise Refused("422", ERRORS["422"])
+    if scheduled - now >= SCHEDULE_LIMIT:
+        raise Refused("invalid_attrib", "Invalid scheduled timestamp (must be less than 60 days)")
+
+
+def _timestamp(value: Any) -> datetime | None:
+    """An RFC 3339 timestamp with seconds and an offset, in UTC; None for anything else."""
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise Refused("invalid_json", [ERRORS["invalid_json"]])
+    return cast("dict[str, Any]", data)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _are_texts(value: Any) -> TypeGuard[list[str]]:
+    """A list of at least one string."""
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in cast("list[object]", value))
+    )

@@ -1,0 +1,119 @@
+"""What the simulator remembers: requests received, messages accepted, faults asked for. Nouns only."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+Cut = Literal["before", "after", "head", "body"]
+
+
+@attrs.define
+class ReceivedRequest:
+    """One request as it arrived, and what became of it.
+
+    Attributes:
+        method: HTTP method.
+        path: decoded path, without the query.
+        query: raw query string, without the question mark.
+        headers: by lower-case name; the value of ``authorization`` is withheld, only its scheme is kept.
+        body: as received.
+        username: of well-formed Basic credentials, otherwise None.
+        authenticated: the credentials were accepted.
+        status: status code of the answer; None if the connection was cut instead, or no answer was made yet.
+        accepted: ids of the messages this request made. Not empty means that the simulator acted on it, whatever the
+            client was told.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    username: str | None = None
+    authenticated: bool = False
+    status: int | None = None
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> Any:
+        """The body read as JSON, or None if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@attrs.define
+class StoredMessage:
+    """One message of either direction, as the simulated platform holds it.
+
+    Attributes:
+        id: decimal digits for v1, a lower-case UUID for v2.
+        version: REST version it came in by, 1 or 2; for an inbound message the version of the message it answers.
+        direction: ``MT`` (to the handset) or ``MO`` (from it).
+        source: short code or number it comes from.
+        destination: number or short code it goes to.
+        content: text; base64 if ``encoding`` says so.
+        status: where it stands: ``accepted`` or ``queued`` (scheduled for later), then whatever its receipts say.
+        accepted_at: moment on the simulator's clock.
+        reference: the caller's label.
+        class_: the ``class`` attribute.
+        mask: the source mask.
+        sms_class: 0 to 3.
+        scheduled: when the handset is to get it.
+        expires: when delivery is to be given up.
+        integration_id: v2 only, a UUID.
+        operator: network of the handset, known once the message was sent to it or came from it.
+        reply_to: id of the message an inbound one answers.
+        encoding: ``base64`` for binary inbound content, otherwise None.
+    """
+
+    id: str
+    version: int
+    direction: Literal["MT", "MO"]
+    source: str
+    destination: str
+    content: str
+    status: str
+    accepted_at: datetime
+    reference: str | None = None
+    class_: str | None = None
+    mask: str | None = None
+    sms_class: int | None = None
+    scheduled: datetime | None = None
+    expires: datetime | None = None
+    integration_id: str | None = None
+    operator: str | None = None
+    reply_to: str | None = None
+    encoding: str | None = None
+
+
+@attrs.define
+class Fault:
+    """A rule made by `Simulator.fail`; ``hits`` counts the requests it has spoilt."""
+
+    status: int | None
+    body: bytes | None
+    headers: Mapping[str, str]
+    acted: bool
+    cut: Cut | None
+    delay: float
+    times: int | None
+    match: Callable[[ReceivedRequest], bool] | None
+    hits: int = 0
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP answer before it is written."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
