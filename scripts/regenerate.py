@@ -1,6 +1,7 @@
 """Make the OpenAPI products, both generated packages and the lock from the published documents and the overlays.
 
-`regenerate.py` replaces them all or none of them; `regenerate.py --check` only says whether they are what it would make.
+`regenerate.py` replaces them all or none of them; `regenerate.py --check` only says whether they are what it would
+make.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from spec import SpecError, apply_overlay, dump, parse, to_openapi3, validate
+from spec import SpecError, apply_overlay, check_names, dump, parse, to_openapi3, validate
 
 ROOT = Path(__file__).resolve().parents[1]
 # What decides the bytes; pinned in pyproject.toml, repeated in the lock.
@@ -48,7 +49,7 @@ APIS = (
 
 
 def build(inputs: Path, out: Path) -> None:
-    """Make everything from the folder `inputs` (an openapi/) into the empty folder `out` (openapi/ and generated/ in it)."""
+    """Make everything from the folder `inputs` (an openapi/) into the empty folder `out` (openapi/ and generated/)."""
     lock: dict[str, dict[str, str]] = {"inputs": {}, "products": {}, "generated": {}}
     (out / "openapi").mkdir()
     (out / "generated").mkdir()
@@ -60,7 +61,9 @@ def build(inputs: Path, out: Path) -> None:
         for name in (api.published, api.overlay):
             lock["inputs"][name] = _sha256((inputs / name).read_bytes())
         lock["products"][api.product] = _sha256(product.read_bytes())
-        lock["generated"][api.package] = _sha256(json.dumps({k: _sha256(v) for k, v in read_tree(package).items()}).encode())
+        lock["generated"][api.package] = _sha256(
+            json.dumps({k: _sha256(v) for k, v in read_tree(package).items()}).encode()
+        )
     lock["tools"] = {tool: version(tool) for tool in TOOLS}
     (out / "openapi" / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
 
@@ -72,6 +75,7 @@ def make_product(api: Api, inputs: Path) -> bytes:
     overlay = parse((inputs / api.overlay).read_bytes(), api.overlay)
     product = apply_overlay(to_openapi3(published, f"{api.published}#"), overlay, api.overlay)
     validate(product, f"{api.product}#")
+    check_names(product, f"{api.product}#")
     header = f"# Made from {api.published} and {api.overlay}: do not edit, run `make regenerate`.\n"
     return (header + dump(product)).encode()
 
@@ -93,7 +97,19 @@ def generate(product: Path, package: Path) -> None:
         )  # fmt: skip
     ruff = ("ruff", "check", "--isolated", "--no-cache", "--quiet", "--target-version", "py311")
     _run(product.name, *ruff, "--select", "F401,I", "--fix", package)
-    _run(product.name, "ruff", "format", "--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311", package)
+    _run(
+        product.name,
+        "ruff",
+        "format",
+        "--isolated",
+        "--no-cache",
+        "--quiet",
+        "--line-length",
+        "120",
+        "--target-version",
+        "py311",
+        package,
+    )
     _run(product.name, *ruff, "--select", "F82", package)
     (package / "py.typed").touch()
     banner = f"# Generated from openapi/{product.name}: do not edit, run `make regenerate`.\n"
@@ -104,7 +120,8 @@ def generate(product: Path, package: Path) -> None:
 def _run(product: str, module: str, *arguments: str | Path) -> None:
     done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SpecError(product, f"{module} failed: {(done.stderr or done.stdout)[-1500:]}")
+        said = (done.stderr or done.stdout).partition("If you believe this was a mistake")[0]
+        raise SpecError(product, f"{module} failed: {' '.join(said.split())[:1000]}")
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
