@@ -262,6 +262,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _are_texts(value: Any) -> TypeGuard[list[str]]:
     """A list of at least one string."""
-    return (
-        isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in cast("list[object]", value))
-    )
+    if not isinstance(value, list):
+        return False
+    items = cast("list[object]", value)
+    return bool(items) and all(isinstance(item, str) for item in items)
