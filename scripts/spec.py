@@ -111,8 +111,8 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
 def dump(document: Document) -> str:
-    """Write YAML with the keys in their own order, the same bytes on every machine."""
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    """Write YAML in ASCII with the keys in their own order: the same bytes on every machine."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
 
 
 # Swagger 2.0 -> OpenAPI 3.0 ----------------------------------------------------------------------------------------
