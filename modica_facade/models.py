@@ -98,7 +98,7 @@ class Message:
     Attributes:
         id: the message id.
         source: mobile number or short code it came from, or None.
-        destination: mobile number or short code it went to, or None.
+        destination: mobile number or short code it went to.
         content: the text.
         reference: the reference given when it was sent, or None.
         reply_to: v1: id of the message that this one answers, or None.
@@ -109,8 +109,8 @@ class Message:
 
     id: str
     source: str | None
-    destination: str | None
-    content: str | None
+    destination: str
+    content: str
     reference: str | None = None
     reply_to: str | None = None
     operator: str | None = None

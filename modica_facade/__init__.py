@@ -1,0 +1,78 @@
+"""Python client for Modica's Mobile Gateway: send, broadcast and fetch SMS, receive delivery receipts and replies.
+
+>>> from modica_facade import Modica
+>>> with Modica("application-name", "password") as modica:
+...     sent = modica.send("+64211234567", "Kia ora", reference="order-42")
+"""
+
+from ._calls import RetryPolicy, __version__
+from .client import AsyncModica, Modica
+from .errors import (
+    AuthenticationError,
+    BroadcastInterruptedError,
+    BroadcastLimitError,
+    ConfigurationError,
+    GatewayError,
+    InvalidAttributeError,
+    InvalidCallbackError,
+    InvalidJSONError,
+    InvalidRequestError,
+    InvalidScheduleError,
+    MissingAttributeError,
+    ModicaError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    RejectedError,
+    SendFailedError,
+    ServerError,
+    TransportError,
+    UnexpectedResponseError,
+)
+from .models import (
+    BroadcastOutcome,
+    BroadcastResult,
+    DeliveryReceipt,
+    DeliveryStatus,
+    InboundMessage,
+    Message,
+    SubmittedMessage,
+)
+
+__all__ = [
+    "AsyncModica",
+    "AuthenticationError",
+    "BroadcastInterruptedError",
+    "BroadcastLimitError",
+    "BroadcastOutcome",
+    "BroadcastResult",
+    "ConfigurationError",
+    "DeliveryReceipt",
+    "DeliveryStatus",
+    "GatewayError",
+    "InboundMessage",
+    "InvalidAttributeError",
+    "InvalidCallbackError",
+    "InvalidJSONError",
+    "InvalidRequestError",
+    "InvalidScheduleError",
+    "Message",
+    "MissingAttributeError",
+    "Modica",
+    "ModicaError",
+    "NotFoundError",
+    "NotSentError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RejectedError",
+    "RetryPolicy",
+    "SendFailedError",
+    "ServerError",
+    "SubmittedMessage",
+    "TransportError",
+    "UnexpectedResponseError",
+    "__version__",
+]
