@@ -95,22 +95,10 @@ def generate(product: Path, package: Path) -> None:
             product.name, "openapi_python_client", "generate", "--path", product, "--config", config, "--meta", "none",
             "--output-path", package, "--fail-on-warning",
         )  # fmt: skip
-    ruff = ("ruff", "check", "--isolated", "--no-cache", "--quiet", "--target-version", "py311")
-    _run(product.name, *ruff, "--select", "F401,I", "--fix", package)
-    _run(
-        product.name,
-        "ruff",
-        "format",
-        "--isolated",
-        "--no-cache",
-        "--quiet",
-        "--line-length",
-        "120",
-        "--target-version",
-        "py311",
-        package,
-    )
-    _run(product.name, *ruff, "--select", "F82", package)
+    options = ("--isolated", "--no-cache", "--quiet", "--target-version", "py311")
+    _run(product.name, "ruff", "check", *options, "--select", "F401,I", "--fix", package)
+    _run(product.name, "ruff", "format", *options, "--line-length", "120", package)
+    _run(product.name, "ruff", "check", *options, "--select", "F82", package)
     (package / "py.typed").touch()
     banner = f"# Generated from openapi/{product.name}: do not edit, run `make regenerate`.\n"
     for path in package.rglob("*.py"):
@@ -146,10 +134,10 @@ def outputs(root: Path) -> dict[str, bytes]:
     }
 
 
-def differences(old: dict[str, bytes], new: dict[str, bytes]) -> list[str]:
-    """What separates two sets of files, one line each: missing from `old`, extra in `old`, or different."""
+def differences(old: dict[str, bytes], new: dict[str, bytes], words: tuple[str, str, str]) -> list[str]:
+    """What separates two sets of files, one line each: `words` say only in new, only in old, not the same."""
     return [
-        f"{'missing' if name not in old else 'extra' if name not in new else 'differs'}: {name}"
+        f"{words[0] if name not in old else words[1] if name not in new else words[2]}: {name}"
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
@@ -161,14 +149,14 @@ def swap(built: Path, root: Path, attic: Path) -> None:
     try:
         for name in (*(f"openapi/{api.product}" for api in APIS), "openapi/lock.json", "generated"):
             new, old, kept = built / name, root / name, attic / Path(name).name
+            undo += [(kept, old), (old, new)]
             if old.exists():
                 old.rename(kept)
-                undo.append((kept, old))
             new.rename(old)
-            undo.append((old, new))
     except BaseException:
         for source, destination in reversed(undo):
-            source.rename(destination)
+            if source.exists() and not destination.exists():
+                source.rename(destination)
         raise
 
 
@@ -184,13 +172,14 @@ def main() -> int:
             built.mkdir()
             attic.mkdir()
             build(ROOT / "openapi", built)
-            changes = differences(outputs(ROOT), outputs(built))
+            words = ("missing", "extra", "differs") if check else ("added", "removed", "changed")
+            changes = differences(outputs(ROOT), outputs(built), words)
             if changes and not check:
                 swap(built, ROOT, attic)
     except (SpecError, OSError) as error:
         print(f"regenerate: {error}; nothing was changed", file=sys.stderr)
         return 1
-    print("\n".join(changes) or "generated/ and openapi/ are what the pipeline makes")
+    print("\n".join(changes) or "openapi/ and generated/ are what the pipeline makes")
     if changes and check:
         print("check-generated: run `make regenerate`, and never edit what it makes", file=sys.stderr)
         return 1
