@@ -1,0 +1,44 @@
+# The desk. Every target creates the environment it needs in .venv; nothing is installed globally.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# Python never writes bytecode beside generated/: the lock hashes that tree.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help demo demo-v2 test check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[simulator,cli]'
+	@touch $@
+
+demo: .venv/.installed  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)
+	@$(BIN)/modica demo $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')
+
+test: .venv/.installed  ## run the tests, print coverage, fail under 95 % of branches
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+check: .venv/.installed check-generated  ## lint, types, import rules, spelling, and that generated/ is what the pipeline makes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry .
+	$(BIN)/codespell
+
+regenerate: .venv/.installed  ## published documents -> OpenAPI 3 -> overlays -> generated/
+	@$(BIN)/python scripts/regenerate.py
+
+check-generated: .venv/.installed  ## fail if generated/ differs from what the pipeline makes, or was edited by hand
+	@$(BIN)/python scripts/regenerate.py --check
+
+cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulator (or the real gateway, with credentials set)
+	$(BIN)/python scripts/record_cassettes.py
+
+clean:  ## remove the environment and every by-product
+	rm -rf .venv dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
