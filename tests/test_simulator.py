@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import http.server
+import itertools
 import json
+import re
+import signal
 import socket
+import ssl
+import subprocess
+import sys
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import trustme
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openapi_schema_validator import OAS30Validator
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
-from modica_facade.simulator import Simulator
+from modica_facade.simulator import AsyncSimulator, Simulator, __main__, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +64,12 @@ def v1(sim: Simulator) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture
+def v2(sim: Simulator) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=sim.v2_base_url, auth=CREDENTIALS, trust_env=False) as client:
+        yield client
+
+
 class Document:
     """A product of the pipeline, to hold answers against."""
 
@@ -74,10 +90,47 @@ class Document:
         if "$ref" in holder:
             holder = self._content["components"]["responses"][holder["$ref"].rpartition("/")[2]]
         schema = holder["content"]["application/json"]["schema"]
-        OAS30Validator({**schema, "components": self._content["components"]}).validate(payload)
+        schema = {**schema, "components": self._content["components"]}
+        OAS30Validator(schema, format_checker=oas30_format_checker).validate(payload)
+
+    def check_callback(self, name: str, payload: Any) -> None:
+        callback = self._content["paths"]["/messages"]["post"]["callbacks"][name]["{$url}"]["post"]
+        self.check_payload(callback["requestBody"], payload)
 
 
 V1 = Document("gateway-v1.openapi.yaml")
+V2 = Document("sms-v2.openapi.yaml")
+
+
+class Receiver:
+    """An application that takes callbacks, remembers them, and answers with the statuses it was given, then 200."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.payloads: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = (await receive())["body"]
+        self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
+        self.paths.append(f"{scope['method']} {scope['path']}?{scope['query_string'].decode()}")
+        self.payloads.append(json.loads(body))
+        status = self.statuses.pop(0) if self.statuses else 200
+        location = [(b"location", b"http://127.0.0.1:9/elsewhere")] if status == 307 else []
+        await send({"type": "http.response.start", "status": status, "headers": location})
+        await send({"type": "http.response.body"})
+
+
+@pytest.fixture
+def receiver(sim: Simulator) -> Iterator[Receiver]:
+    receiver = Receiver()
+    with serve(receiver) as url:
+        sim.dlr_url = url + "/dlr"
+        sim.mo_url = url + "/mo"
+        yield receiver
 
 
 def at(moment: datetime) -> str:
@@ -401,9 +454,9 @@ def test_requests_are_remembered_in_order_without_the_credentials(sim: Simulator
     assert (first.username, first.authenticated) == ("application-name", True)
     assert "correct horse" not in repr(first)
     assert first.json == MESSAGE
-    assert (first.status, first.accepted) == (201, (str(FIRST),))
+    assert (first.status_code, first.accepted) == (201, (str(FIRST),))
     assert (second.method, second.body, second.json) == ("GET", b"", None)
-    assert (second.status, second.accepted) == (404, ())
+    assert (second.status_code, second.accepted) == (404, ())
 
 
 def test_a_request_knows_all_the_messages_it_made(sim: Simulator, v1: httpx.Client) -> None:
@@ -491,7 +544,7 @@ def test_a_fault_answers_instead_of_the_gateway_once(sim: Simulator, v1: httpx.C
     fault = sim.fail(status=503, body="<h1>Busy</h1>", headers={"Retry-After": "5", "Content-Type": "text/html"})
     response = v1.post("/messages", json=MESSAGE)
     assert (response.status_code, response.text, response.headers["retry-after"]) == (503, "<h1>Busy</h1>", "5")
-    assert (sim.messages, sim.requests[0].accepted, sim.requests[0].status) == ([], (), 503)
+    assert (sim.messages, sim.requests[0].accepted, sim.requests[0].status_code) == ([], (), 503)
     assert fault.hits == 1
     assert v1.post("/messages", json=MESSAGE).status_code == 201
 
@@ -546,7 +599,7 @@ def test_a_connection_can_be_cut_at_every_stage(sim: Simulator, v1: httpx.Client
     with pytest.raises(httpx.RemoteProtocolError):
         v1.post("/messages", json=MESSAGE)
     [request] = sim.requests
-    assert request.status is None
+    assert request.status_code is None
     assert bool(request.accepted) == bool(sim.messages) == accepted
     assert v1.get(f"/messages/{FIRST}").status_code == (200 if accepted else 404)
 
@@ -568,7 +621,7 @@ def test_what_gets_out_before_a_cut_is_a_true_beginning(sim: Simulator) -> None:
     head = exchange("head")
     assert head.startswith(b"HTTP/1.1 201 Created\r\n")
     assert b"\r\n\r\n" not in head
-    assert exchange("body").endswith(b"Content-Length: 18\r\n\r\n[90071992")
+    assert exchange("body").endswith(b"content-length: 18\r\n\r\n[90071992")
 
 
 def test_a_cut_answer_may_be_any_answer(sim: Simulator, v1: httpx.Client) -> None:
@@ -650,3 +703,571 @@ def test_it_works_in_async_code() -> None:
             return (await client.post(f"{sim.base_url}/messages", json=MESSAGE)).status_code
 
     assert asyncio.run(main()) == 201
+
+
+# Delivery receipts
+
+
+def statuses(payloads: list[dict[str, Any]]) -> list[str]:
+    return [payload["status"] for payload in payloads]
+
+
+def test_receipts_sent_and_received_come_as_the_clock_gets_there(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    v1.post("/messages", json={**MESSAGE, "reference": "order-1"})
+    assert sim.advance(0) == []
+    [sent] = sim.advance(1)
+    assert sent.payload == {"message_id": str(FIRST), "status": "sent", "reference": "order-1"}
+    assert (sent.kind, sent.message_id, sent.url) == ("receipt", str(FIRST), sim.dlr_url)
+    assert (sent.at, sent.attempt, sent.status_code, sent.ok) == (NOON + timedelta(seconds=1), 1, 200, True)
+    [received] = sim.advance(10)
+    assert received.payload["status"] == "received"
+    assert received.at == NOON + timedelta(seconds=2)
+    assert sim.now == NOON + timedelta(seconds=11)
+    assert receiver.payloads == [sent.payload, received.payload]
+    assert receiver.paths == ["POST /dlr?"] * 2
+    assert receiver.headers[0]["content-type"] == "application/json"
+    assert "authorization" not in receiver.headers[0]
+    assert sim.deliveries == [sent, received]
+    for payload in receiver.payloads:
+        V1.check_callback("status", payload)
+
+
+def test_a_receipt_has_no_reference_when_the_message_had_none(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    v1.post("/messages", json=MESSAGE)
+    sim.deliver()
+    assert receiver.payloads[0] == {"message_id": str(FIRST), "status": "sent"}
+
+
+def test_the_message_follows_its_receipts_with_or_without_a_receiver(sim: Simulator, v1: httpx.Client) -> None:
+    v1.post("/messages", json=MESSAGE)
+    [message] = sim.messages
+    assert message.status == "accepted"
+    assert "operator" not in v1.get(f"/messages/{FIRST}").json()
+    assert sim.advance(1) == []
+    assert message.status == "sent"
+    assert v1.get(f"/messages/{FIRST}").json()["operator"] == "Simulated Mobile"
+    assert sim.deliver() == []
+    assert message.status == "received"
+
+
+def test_receipts_of_a_broadcast_come_interleaved_as_they_get_due(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    v1.post("/messages/broadcast", json={"destination": [NUMBER, "X", "+64211234568"], "content": "x"})
+    sim.deliver()
+    assert [(payload["message_id"], payload["status"]) for payload in receiver.payloads] == [
+        (str(FIRST), "sent"),
+        (str(FIRST + 1), "sent"),
+        (str(FIRST), "received"),
+        (str(FIRST + 1), "received"),
+    ]
+
+
+def test_a_scheduled_message_is_sent_when_its_time_has_come(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    v1.post("/messages", json={**MESSAGE, "scheduled": at(NOON + timedelta(hours=1))})
+    assert sim.advance(3600) == []
+    assert sim.messages[0].status == "queued"
+    assert statuses([dict(delivery.payload) for delivery in sim.advance(60)]) == ["sent", "received"]
+
+
+def test_a_message_expires_when_its_time_is_over_first(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    sim.plan_receipts("sent", "received", interval=60)
+    v1.post("/messages", json={**MESSAGE, "expires": at(NOON + timedelta(seconds=90))})
+    sim.deliver()
+    assert statuses(receiver.payloads) == ["sent", "expired"]
+    assert sim.now == NOON + timedelta(seconds=90)
+
+
+def test_receipts_can_be_planned_for_all_and_for_one_number(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    sim.plan_receipts("rejected", destination="+64211234568")
+    sim.plan_receipts()
+    sim.plan_receipts("submitted", "frozen", "from the future", destination="+64211234569", interval=5)
+    v1.post("/messages/broadcast", json={"destination": [f"+6421123456{i}" for i in (7, 8, 9)], "content": "x"})
+    sim.deliver()
+    assert [(payload["message_id"], payload["status"]) for payload in receiver.payloads] == [
+        (str(FIRST + 1), "rejected"),
+        (str(FIRST + 2), "submitted"),
+        (str(FIRST + 2), "frozen"),
+        (str(FIRST + 2), "from the future"),
+    ]
+    assert sim.now == NOON + timedelta(seconds=15)
+
+
+# Disturbed callbacks
+
+
+def test_callbacks_can_be_duplicated(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    sim.disturb_callbacks(duplicate=1.0)
+    v1.post("/messages", json=MESSAGE)
+    sim.reply(NUMBER, "Yes")
+    sim.deliver()
+    assert [payload.get("status") for payload in receiver.payloads] == [None, None, "sent", "sent"] + ["received"] * 2
+
+
+def test_callbacks_can_be_dropped_though_the_message_goes_on(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    sim.disturb_callbacks(drop=1.0, duplicate=1.0)
+    v1.post("/messages", json=MESSAGE)
+    sim.reply(NUMBER, "Yes")
+    assert sim.deliver() == []
+    assert (receiver.payloads, sim.messages[0].status) == ([], "received")
+
+
+def test_receipts_can_come_in_reverse_order_but_not_before_they_are_true(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    sim.disturb_callbacks(reorder=1.0)
+    v1.post("/messages", json=MESSAGE)
+    assert sim.advance(1) == []
+    assert sim.messages[0].status == "sent"
+    sim.advance(1)
+    assert statuses(receiver.payloads) == ["received", "sent"]
+    assert sim.messages[0].status == "received"
+
+
+def test_disturbances_are_the_same_every_time_and_differ_by_seed(plain: httpx.Client) -> None:
+    def tell(seed: int) -> list[dict[str, Any]]:
+        receiver = Receiver()
+        with serve(receiver) as url, Simulator(seed=seed, dlr_url=url) as sim:
+            sim.disturb_callbacks(duplicate=0.3, drop=0.3, reorder=0.3)
+            numbers = [f"+6421{i:07}" for i in range(20)]
+            body = {"destination": numbers, "content": "x"}
+            plain.post(f"{sim.base_url}/messages/broadcast", json=body, auth=CREDENTIALS)
+            sim.deliver()
+        return receiver.payloads
+
+    assert tell(1) == tell(1) != tell(2)
+
+
+# The receiver's side
+
+
+def test_credentials_of_the_url_arrive_as_basic_and_are_not_remembered(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    assert sim.dlr_url is not None
+    sim.dlr_url = sim.dlr_url.replace("http://", "http://app%40shop:p%C4%81ss%3Aword@") + "?from=modica"
+    v1.post("/messages", json=MESSAGE)
+    [delivery] = sim.advance(1)
+    assert (
+        base64.b64decode(receiver.headers[0]["authorization"].removeprefix("Basic ")).decode() == "app@shop:pāss:word"
+    )
+    assert receiver.paths == ["POST /dlr?from=modica"]
+    assert "ss" not in delivery.url
+    assert "authorization" not in {name.lower() for name in delivery.headers}
+
+
+def test_a_failing_receiver_gets_the_callback_again_a_few_times(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    receiver.statuses = [500, 503]
+    sim.plan_receipts("sent")
+    v1.post("/messages", json=MESSAGE)
+    deliveries = sim.deliver()
+    assert [(delivery.attempt, delivery.status_code, delivery.ok) for delivery in deliveries] == [
+        (1, 500, False),
+        (2, 503, False),
+        (3, 200, True),
+    ]
+    assert [(delivery.at - NOON).seconds for delivery in deliveries] == [1, 31, 91]
+    assert receiver.payloads[0] == receiver.payloads[1] == receiver.payloads[2]
+
+
+def test_a_receiver_that_never_recovers_is_given_up(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    receiver.statuses = [500] * 10
+    sim.plan_receipts("sent")
+    v1.post("/messages", json=MESSAGE)
+    assert [delivery.attempt for delivery in sim.deliver()] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 307])
+def test_any_other_answer_settles_a_callback_and_no_redirect_is_followed(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver, status: int
+) -> None:
+    receiver.statuses = [status]
+    sim.plan_receipts("sent")
+    v1.post("/messages", json=MESSAGE)
+    [delivery] = sim.deliver()
+    assert (delivery.status_code, delivery.ok) == (status, False)
+
+
+def test_an_unreachable_receiver_is_tried_again(sim: Simulator, v1: httpx.Client) -> None:
+    with serve(Receiver()) as url:
+        pass
+    sim.dlr_url = url
+    sim.plan_receipts("sent")
+    v1.post("/messages", json=MESSAGE)
+    deliveries = sim.deliver()
+    assert len(deliveries) == 5
+    assert deliveries[0].status_code is None
+    assert deliveries[0].problem is not None
+    assert deliveries[0].problem.startswith("ConnectionRefusedError")
+
+
+@pytest.mark.parametrize("url", ["receiver.example/dlr", "ftp://receiver.example", "http://", "https:///dlr"])
+def test_a_url_that_is_none_is_an_error_where_it_is_used(sim: Simulator, v1: httpx.Client, url: str) -> None:
+    sim.dlr_url = url
+    v1.post("/messages", json=MESSAGE)
+    with pytest.raises(ValueError, match="looks like https://"):
+        sim.deliver()
+
+
+def test_an_https_receiver_needs_a_certificate_that_is_trusted(
+    sim: Simulator, v1: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: Any) -> None:
+            pass  # the refused handshake
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        sim.dlr_url = f"https://localhost:{server.server_port}/dlr"
+        v1.post("/messages", json=MESSAGE)
+        [stranger] = sim.advance(1)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        [trusted] = sim.advance(1)
+        server.shutdown()
+        thread.join()
+    assert stranger.problem is not None
+    assert stranger.problem.startswith("SSLCertVerificationError")
+    assert trusted.status_code == 204
+
+
+# Inbound messages
+
+
+def test_a_reply_answers_the_last_message_to_that_number(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    for reference in ("first", "second"):
+        v1.post("/messages", json={**MESSAGE, "reference": reference, "source": "2020"})
+    v1.post("/messages", json={**MESSAGE, "destination": "+64211234568"})
+    reply = sim.reply(NUMBER, "Āe")
+    [delivery] = sim.advance(0)
+    assert receiver.payloads == [
+        {
+            "id": FIRST + 3,
+            "source": NUMBER,
+            "destination": "2020",
+            "content": "Āe",
+            "operator": "Simulated Mobile",
+            "reply_to": str(FIRST + 1),
+            "reference": "second",
+        }
+    ]
+    V1.check_callback("reply", receiver.payloads[0])
+    assert receiver.headers[0]["location"] == f"{sim.base_url}/messages/{FIRST + 3}"
+    assert (delivery.kind, delivery.message_id, receiver.paths) == ("inbound", reply.id, ["POST /mo?"])
+    got = v1.get(f"/messages/{reply.id}").json()
+    assert got == {**receiver.payloads[0], "id": str(FIRST + 3)}
+    assert reply not in sim.messages
+
+
+def test_a_reply_to_a_message_without_reference_has_none(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    v1.post("/messages", json=MESSAGE)
+    sim.reply(NUMBER, "Yes")
+    sim.advance(0)
+    assert "reference" not in receiver.payloads[0]
+
+
+def test_an_inbound_message_may_answer_none(sim: Simulator, receiver: Receiver) -> None:
+    sim.receive(NUMBER, "START", destination="2020")
+    sim.advance(0)
+    assert receiver.payloads == [
+        {
+            "id": FIRST,
+            "source": NUMBER,
+            "destination": "2020",
+            "content": "START",
+            "operator": "Simulated Mobile",
+        }
+    ]
+    V1.check_callback("reply", receiver.payloads[0])
+
+
+def test_who_was_sent_nothing_cannot_reply(sim: Simulator) -> None:
+    with pytest.raises(LookupError, match=r"receive\(\)"):
+        sim.reply(NUMBER, "Yes")
+
+
+def test_binary_content_arrives_as_base64_and_says_so(sim: Simulator, receiver: Receiver) -> None:
+    sim.receive(NUMBER, b"\x00\xff")
+    sim.receive(NUMBER, b"\x00", version=2)
+    sim.advance(0)
+    assert [(payload["content"], payload["encoding"]) for payload in receiver.payloads] == [
+        ("AP8=", "base64"),
+        ("AA==", "base64"),
+    ]
+    V1.check_callback("reply", receiver.payloads[0])
+
+
+def test_the_clock_does_not_go_back(sim: Simulator) -> None:
+    with pytest.raises(ValueError, match="forward only"):
+        sim.advance(-1)
+
+
+def test_memory_is_bounded_when_asked_though_nobody_asks_for_callbacks(plain: httpx.Client) -> None:
+    with Simulator(keep=5) as sim:
+        body = {"destination": [f"+6421{i:07}" for i in range(100)], "content": "x"}
+        plain.post(f"{sim.base_url}/messages/broadcast", json=body, auth=CREDENTIALS)
+        assert len(sim._gateway._agenda) <= 10
+        receiver = Receiver()
+        with serve(receiver) as sim.dlr_url:
+            sim.deliver()
+    assert 5 <= len({payload["message_id"] for payload in receiver.payloads}) <= 10
+    assert len(sim.deliveries) == 5
+
+
+# With real time, in asynchronous code, from the shell
+
+
+def test_with_real_time_callbacks_are_posted_by_themselves(plain: httpx.Client) -> None:
+    arrived = threading.Event()
+
+    async def receiver(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body"})
+            arrived.set()
+
+    before = threading.enumerate()
+    with serve(receiver) as url, Simulator(real_time=True, mo_url=url) as sim:
+        sim.receive(NUMBER, "START")
+        assert arrived.wait(10)
+    assert [delivery.status_code for delivery in sim.deliveries] == [200]
+    assert threading.enumerate() == before
+
+
+def test_an_asynchronous_test_may_answer_callbacks_in_its_own_loop() -> None:
+    async def main() -> tuple[list[bytes], list[int | None]]:
+        bodies: list[bytes] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            bodies.append(await reader.readexactly(length))
+            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with AsyncSimulator() as sim, await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            sim.mo_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            sim.receive(NUMBER, "one")
+            deliveries = await sim.advance(0)
+            sim.receive(NUMBER, "two")
+            deliveries += await sim.deliver()
+        return bodies, [delivery.status_code for delivery in deliveries]
+
+    bodies, answers = asyncio.run(main())
+    assert [json.loads(body)["content"] for body in bodies] == ["one", "two"]
+    assert answers == [204, 204]
+
+
+def typed(*lines: str) -> Iterator[str]:
+    """Lines from a keyboard, then Ctrl-C."""
+    yield from lines
+    raise KeyboardInterrupt
+
+
+def test_the_command_says_where_it_is_and_that_it_is_not_the_real_gateway(capsys: pytest.CaptureFixture[str]) -> None:
+    __main__.main(["--port", "0"], typed())
+    out = capsys.readouterr().out
+    assert "not the real gateway" in out
+    assert re.search(r"REST v1 +http://127\.0\.0\.1:[0-9]+/rest/gateway\n", out)
+    assert re.search(r"REST v2 +http://127\.0\.0\.1:[0-9]+/rest/sms/v2\n", out)
+    assert "Any application name and password" in out
+    assert "Type a number" not in out
+
+
+def test_the_command_lets_handsets_reply(capsys: pytest.CaptureFixture[str]) -> None:
+    received = Receiver()
+
+    def lines(url: str) -> Iterator[str]:
+        base_url = re.findall("http://[^ ]+/rest/gateway", capsys.readouterr().out)[0]
+        yield "\n"
+        yield f"{NUMBER} Hello?\n"
+        httpx.post(f"{base_url}/messages", json=MESSAGE, auth=("name", "secret"), trust_env=False)
+        yield f"{NUMBER} Yes please\n"
+        while len(received.payloads) < 2:
+            yield "\n"
+        raise KeyboardInterrupt
+
+    with serve(received) as url:
+        __main__.main(["--port", "0", "--mo-url", url, "--username", "name", "--password", "secret"], lines(url))
+    out = capsys.readouterr().out.splitlines()
+    assert out == [
+        f"inbound message {FIRST} from {NUMBER}, which was sent nothing yet",
+        f"inbound message {FIRST + 2} from {NUMBER}, in reply to {FIRST + 1}",
+    ]
+    assert [payload["content"] for payload in received.payloads] == ["Hello?", "Yes please"]
+
+
+def test_the_command_refuses_a_callback_url_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.main(["--dlr-url", "example"])
+    assert "--dlr-url: a callback URL looks like" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module_until_ctrl_c() -> None:
+    command = [sys.executable, "-W", "error", "-m", "modica_facade.simulator", "--port", "0"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        banner = "".join(itertools.takewhile(lambda line: "export" not in line, process.stdout))
+        base_url = re.findall("http://.*/rest/gateway", banner)[0]
+        assert httpx.get(f"{base_url}/messages/1", auth=CREDENTIALS, trust_env=False).status_code == 404
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+    assert "simulator" in banner
+    assert process.returncode == 0
+
+
+def test_serve_reports_an_application_that_cannot_start() -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    with pytest.raises(RuntimeError, match="start-up failed"), serve(broken):
+        pass
+
+
+# REST v2
+
+
+def test_v2_answers_202_with_a_uuid_and_reads_the_message_back(sim: Simulator, v2: httpx.Client) -> None:
+    response = v2.post("/messages", json={**MESSAGE, "reference": "order-1", "integration_id": str(uuid.UUID(int=1))})
+    assert response.status_code == 202
+    V2.check("send_message", response)
+    [message] = sim.messages
+    assert response.json() == {"id": message.id, "status": "accepted", "detail": NUMBER}
+    assert str(uuid.UUID(message.id)) == message.id
+    assert (message.version, message.integration_id) == (2, str(uuid.UUID(int=1)))
+    got = v2.get("/messages", params={"id": message.id})
+    V2.check("get_message", got)
+    assert got.json() == {
+        "id": message.id,
+        "source": "202",
+        "destination": NUMBER,
+        "direction": "MT",
+        "reference": "order-1",
+        "content": "Kia ora",
+        "status": "accepted",
+    }
+    sim.deliver()
+    assert v2.get("/messages", params={"id": message.id}).json()["status"] == "received"
+
+
+def test_v2_ids_are_the_same_every_time_and_differ_by_seed(plain: httpx.Client) -> None:
+    def tell(seed: int) -> list[str]:
+        with Simulator(seed=seed) as sim:
+            sends = [plain.post(f"{sim.v2_base_url}/messages", json=MESSAGE, auth=CREDENTIALS) for _ in range(3)]
+            return [send.json()["id"] for send in sends]
+
+    assert tell(0) == tell(0) != tell(1)
+
+
+def test_ids_of_one_version_are_unknown_to_the_other(v1: httpx.Client, v2: httpx.Client) -> None:
+    old = v1.post("/messages", json=MESSAGE).json()[0]
+    new = v2.post("/messages", json=MESSAGE).json()["id"]
+    assert v1.get(f"/messages/{new}").status_code == 404
+    assert v2.get("/messages", params={"id": old}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error"),
+    [
+        ({"expires": at(NOON + timedelta(days=1))}, "Unknown attribute expires"),
+        ({"destination": "X"}, "Invalid destination X"),
+        ({"destination": [NUMBER]}, "Invalid destination must be a string"),
+        ({"integration_id": "1"}, "Invalid integrationid must be a UUID"),
+        ({"integration_id": str(uuid.UUID(int=10)).upper()}, "Invalid integration_id must be a UUID"),
+        ({"scheduled": "tomorrow"}, "Invalid scheduled timestamp must be RFC3339"),
+        ({"mask": 1, "sms_class": 9}, "Invalid mask must be a string Invalid sms_class must be an integer from 0 to 3"),
+        ({"content": "x" * 10, "zzz" * 300: 1}, "Unknown attribute " + ("zzz" * 300)[:482]),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_v2_refuses_in_its_own_envelope(
+    sim: Simulator, v2: httpx.Client, attributes: dict[str, Any], error: str
+) -> None:
+    response = v2.post("/messages", json={**MESSAGE, **attributes})
+    assert response.status_code == 400
+    V2.check("send_message", response)
+    assert response.json()["statusCode"] == 400
+    assert response.json()["error"] == error.replace("integrationid", "integration_id")
+    assert sim.messages == []
+
+
+def test_v2_has_no_broadcast_and_says_so_in_json(v2: httpx.Client) -> None:
+    response = v2.post("/messages/broadcast", json={"destination": [NUMBER], "content": "x"})
+    assert (response.status_code, response.json()["statusCode"]) == (404, 404)
+
+
+def test_v2_answers_401_404_and_405_in_its_envelope(sim: Simulator, v2: httpx.Client) -> None:
+    unauthorized = v2.post("/messages", json=MESSAGE, auth=("name", ""))
+    assert unauthorized.status_code == 401
+    assert unauthorized.headers["www-authenticate"].startswith("Basic ")
+    V2.check("send_message", unauthorized)
+    unknown = v2.get("/messages", params={"id": str(uuid.UUID(int=1))})
+    assert unknown.status_code == 404
+    V2.check("get_message", unknown)
+    wrong_method = v2.put("/messages", json=MESSAGE)
+    assert (wrong_method.status_code, wrong_method.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize("query", ["", "?id=", "?id=1", f"?id={uuid.UUID(int=10)}&id={uuid.UUID(int=10)}"])
+def test_v2_wants_exactly_one_uuid(v2: httpx.Client, query: str) -> None:
+    assert v2.get("/messages" + query).status_code == 400
+
+
+def test_v2_posts_receipts_in_the_shape_of_the_prose_or_of_the_specification(
+    sim: Simulator, v2: httpx.Client, receiver: Receiver
+) -> None:
+    message_id = v2.post("/messages", json={**MESSAGE, "reference": "order-1"}).json()["id"]
+    sim.advance(1)
+    sim.v2_receipts = "specification"
+    sim.advance(1)
+    assert receiver.payloads == [
+        {"message_id": message_id, "status": "sent", "reference": "order-1"},
+        {"id": message_id, "status": "received", "detail": NUMBER},
+    ]
+    for payload in receiver.payloads:
+        V2.check_callback("status", payload)
+
+
+def test_v2_posts_replies_without_reply_to(sim: Simulator, v2: httpx.Client, receiver: Receiver) -> None:
+    v2.post("/messages", json={**MESSAGE, "reference": "order-1"})
+    reply = sim.reply(NUMBER, "Yes")
+    sim.advance(0)
+    assert receiver.payloads == [
+        {
+            "id": reply.id,
+            "source": NUMBER,
+            "destination": "202",
+            "content": "Yes",
+            "operator": "Simulated Mobile",
+        }
+    ]
+    V2.check_callback("reply", receiver.payloads[0])
+    assert v2.get("/messages", params={"id": reply.id}).json()["direction"] == "MO"

@@ -8,52 +8,56 @@
     assert [message.content for message in sim.messages] == ["Kia ora"]
 
 A real HTTP server on loopback. It answers as the published documentation says and as far as that goes; it was not
-compared with the live service, and knows nothing of the client half of this package. `_dialects` reads the documents,
-`_gateway` is the platform behind them, `_server` the HTTP server around it; here is the door.
+compared with the live service, and knows nothing of the client half of this package.
+
+This room: `_v1`, `_v2` and `_submission` read the documents, `_gateway` is the platform behind them, `_callbacks`
+posts, `_wire` and `_server` speak HTTP, `_records` holds the nouns; here is the door.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import collections
 import contextlib
 import hmac
 import json
 import threading
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from modica_facade.simulator._dialects import ERRORS, V1_PATH, answer_v1, error_body, not_found_page, unauthorized_v1
-from modica_facade.simulator._gateway import Clock, Gateway
-from modica_facade.simulator._records import Answer, Cut, Fault, ReceivedRequest, StoredMessage
+from modica_facade.simulator import _v1, _v2
+from modica_facade.simulator._callbacks import Target
+from modica_facade.simulator._gateway import SHORT_CODE, Clock, Disturbance, Gateway
+from modica_facade.simulator._records import Answer, Callback, Cut, Delivery, Fault, ReceivedRequest, StoredMessage
 from modica_facade.simulator._server import serve
+from modica_facade.simulator._submission import ERRORS
+from modica_facade.simulator._wire import cut, read_body, received, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from datetime import datetime
 
-__all__ = ["Fault", "ReceivedRequest", "Simulator", "StoredMessage", "serve"]
-
-_LARGEST_BODY = 1 << 20
+__all__ = ["AsyncSimulator", "Delivery", "Fault", "ReceivedRequest", "Simulator", "StoredMessage", "serve"]
 
 
-class Simulator:
-    """The gateway of the documents, served on 127.0.0.1 while the ``with`` (or ``async with``) block lasts.
+class _Dialect(Protocol):
+    """What the modules `_v1` and `_v2` are."""
 
-    The same requests in the same order get the same answers, ids included, every time. Its records stay readable
-    after it has stopped. Everything here may be used from any thread.
+    PATH: str
 
-    Args:
-        username: the only accepted one; None accepts any that is not empty.
-        password: the only accepted one; None accepts any that is not empty.
-        port: 0 for a free one.
-        now: where the clock starts (aware); None for the real time at the start. It then stands still until `advance`.
-        real_time: let the clock run by itself as well.
-        keep: how many requests and how many messages are remembered; None for all of them.
-        seed: of everything that looks random.
-    """
+    def answer(self, gateway: Gateway, request: ReceivedRequest, base_url: str, /) -> Answer: ...
+    def unauthorized(self) -> Answer: ...
+
+
+_DIALECTS: tuple[_Dialect, ...] = (_v1, _v2)
+
+
+class _Simulator:
+    """What both colours share: everything but waiting for callbacks."""
+
+    dlr_url: str | None
+    mo_url: str | None
+    v2_receipts: _v2.ReceiptShape
 
     def __init__(
         self,
@@ -63,6 +67,9 @@ class Simulator:
         port: int = 0,
         now: datetime | None = None,
         real_time: bool = False,
+        dlr_url: str | None = None,
+        mo_url: str | None = None,
+        v2_receipts: _v2.ReceiptShape = "prose",
         keep: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -70,17 +77,23 @@ class Simulator:
             raise ValueError("now needs an offset: use an aware datetime")
         self._username, self._password = username, password
         self._port, self._now, self._real_time, self._keep, self._seed = port, now, real_time, keep, seed
+        self._urls = dlr_url, mo_url
+        self._receipts: _v2.ReceiptShape = v2_receipts
         self._lock = threading.RLock()
+        self._delivering = threading.Lock()
         self._running: contextlib.ExitStack | None = None
         self._url = ""
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and start as new: records, messages, faults, ids and clock; the address stays."""
+        """Start as new, at the same address: settings as given at first, nothing received, the same ids again."""
         with self._lock:
             self._gateway = Gateway(Clock(self._now, real_time=self._real_time), seed=self._seed, keep=self._keep)
             self._requests: collections.deque[ReceivedRequest] = collections.deque(maxlen=self._keep)
+            self._deliveries: collections.deque[Delivery] = collections.deque(maxlen=self._keep)
             self._faults: list[Fault] = []
+            self.dlr_url, self.mo_url = self._urls
+            self.v2_receipts = self._receipts
 
     # Running it
 
@@ -90,6 +103,8 @@ class Simulator:
             raise RuntimeError("this simulator is running already: make another one, or stop it first")
         with contextlib.ExitStack() as stack:
             self._url = stack.enter_context(serve(self._app, port=self._port))
+            if self._real_time:
+                stack.enter_context(self._posting())
             self._running = stack.pop_all()
         return self
 
@@ -116,7 +131,12 @@ class Simulator:
     @property
     def base_url(self) -> str:
         """Base URL of REST v1, to be given to a client; the port is known once it was started."""
-        return self._url + V1_PATH
+        return self._url + _v1.PATH
+
+    @property
+    def v2_base_url(self) -> str:
+        """Base URL of REST v2."""
+        return self._url + _v2.PATH
 
     @property
     def requests(self) -> list[ReceivedRequest]:
@@ -131,14 +151,137 @@ class Simulator:
             return [message for message in self._gateway if message.direction == "MT"]
 
     @property
+    def deliveries(self) -> list[Delivery]:
+        """The callbacks posted, oldest first, every attempt."""
+        with self._lock:
+            return list(self._deliveries)
+
+    @property
     def now(self) -> datetime:
         """What the simulator's clock says."""
         return self._gateway.clock.now()
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward."""
+    # What becomes of messages
+
+    def plan_receipts(self, *statuses: str, interval: float = 1.0, destination: str | None = None) -> None:
+        """Say which receipts the messages accepted from now on will have; without a plan: ``sent``, ``received``.
+
+        Receipts are posted to ``dlr_url`` as the clock gets there. A message whose ``expires`` comes first gets
+        ``expired`` then, and nothing more.
+
+        Args:
+            statuses: in order; any word, documented or not; none for messages that are never heard of again.
+            interval: seconds on the clock before the first, counted from ``scheduled`` or acceptance, and between two.
+            destination: for this number only; None for all without a plan of their own.
+        """
         with self._lock:
-            self._gateway.clock.advance(seconds)
+            self._gateway.plans[destination] = (statuses, interval)
+
+    def disturb_callbacks(self, *, duplicate: float = 0.0, drop: float = 0.0, reorder: float = 0.0) -> None:
+        """Disturb the callbacks of messages accepted from now on; each number is a probability, 1.0 for every one.
+
+        Args:
+            duplicate: a callback is posted twice.
+            drop: a callback is never posted.
+            reorder: all receipts of a message come when the last one is due, in reverse order.
+        """
+        with self._lock:
+            self._gateway.disturbance = Disturbance(duplicate, drop, reorder)
+
+    def reply(self, source: str, content: str | bytes) -> StoredMessage:
+        """Let a handset answer the last message it was sent; posted to ``mo_url`` like any callback.
+
+        Args:
+            source: the number of the handset.
+            content: text, or bytes for a binary message.
+
+        Returns:
+            The inbound message, with ``reply_to`` and the ``reference`` of the message it answers.
+
+        Raises:
+            LookupError: no message went to this number; `receive` makes an inbound message that answers none.
+        """
+        with self._lock:
+            for message in reversed(self.messages):
+                if message.destination == source:
+                    return self._gateway.take_inbound(
+                        version=message.version,
+                        source=source,
+                        destination=message.source,
+                        content=content,
+                        answers=message,
+                    )
+        raise LookupError(f"no message was sent to {source}, so there is none to reply to; see receive()")
+
+    def receive(
+        self, source: str, content: str | bytes, *, destination: str = SHORT_CODE, version: Literal[1, 2] = 1
+    ) -> StoredMessage:
+        """Let a handset send a message that answers none; posted to ``mo_url`` like any callback.
+
+        Args:
+            source: the number of the handset.
+            content: text, or bytes for a binary message.
+            destination: the short code it was sent to.
+            version: the REST version whose callback is to be posted.
+        """
+        with self._lock:
+            return self._gateway.take_inbound(
+                version=version, source=source, destination=destination, content=content, answers=None
+            )
+
+    def _advance(self, seconds: float) -> list[Delivery]:
+        if seconds < 0:
+            raise ValueError("the clock moves forward only: give zero or more seconds")
+        return self._post_until(self.now + timedelta(seconds=seconds))
+
+    def _post_until(self, until: datetime | None) -> list[Delivery]:
+        posted: list[Delivery] = []
+        with self._delivering:
+            while True:
+                with self._lock:
+                    callback = self._gateway.next_callback(until)
+                if callback is None:
+                    return posted
+                if delivery := self._post(callback):
+                    posted.append(delivery)
+
+    def _post(self, callback: Callback) -> Delivery | None:
+        url = self.dlr_url if callback.kind == "receipt" else self.mo_url
+        if url is None:
+            return None
+        target = Target.of(url)
+        payload, headers = (
+            _v1.callback(callback, self.base_url)
+            if callback.message.version == 1
+            else _v2.callback(callback, self.v2_receipts)
+        )
+        at = self.now
+        status_code, problem = target.post(payload, headers)
+        delivery = Delivery(
+            callback.kind, callback.message.id, target.url, headers, payload, at, callback.attempt, status_code, problem
+        )
+        with self._lock:
+            self._deliveries.append(delivery)
+            if status_code is None or status_code >= 500:
+                self._gateway.retry(callback)
+        return delivery
+
+    @contextlib.contextmanager
+    def _posting(self) -> Generator[None]:
+        """With a clock that runs by itself, post what gets due."""
+        ended = threading.Event()
+
+        def post() -> None:
+            while not ended.wait(0.05):
+                self._post_until(self.now)
+
+        thread = threading.Thread(target=post, name="modica-simulator-callbacks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     # Misbehaving on demand
 
@@ -177,22 +320,27 @@ class Simulator:
         if error is not None:
             if error not in ERRORS:
                 raise ValueError(f"{error!r} is no documented error code; these are: {', '.join(ERRORS)}")
-            status, body = status or 400, error_body(error) if body is None else body
-        headers = dict(headers or {})
-        if isinstance(body, str):
-            body = body.encode()
-        elif body is not None and not isinstance(body, bytes):
-            body = json.dumps(dict(body)).encode()
-            headers.setdefault("Content-Type", "application/json")
-        fault = Fault(status, body, headers, acted, cut, delay, times, match)
+            status, body = status or 400, _v1.error_body(error)
+        answer = None
+        if status is not None:
+            headers = dict(headers or {})
+            if isinstance(body, str):
+                body = body.encode()
+            elif not isinstance(body, bytes | None):
+                body = json.dumps(dict(body)).encode()
+                headers.setdefault("Content-Type", "application/json")
+            answer = Answer(status, body or b"", headers)
+        fault = Fault(answer, acted, cut, delay, times, match)
         with self._lock:
             self._faults.append(fault)
         return fault
 
     def _fault_for(self, request: ReceivedRequest) -> Fault | None:
         for fault in self._faults:
-            if (fault.times is None or fault.hits < fault.times) and (fault.match is None or fault.match(request)):
+            if fault.match is None or fault.match(request):
                 fault.hits += 1
+                if fault.hits == fault.times:
+                    self._faults.remove(fault)
                 return fault
         return None
 
@@ -201,44 +349,46 @@ class Simulator:
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":  # uvicorn asks for a lifespan; there is none
             return
-        body = await _read(receive)
+        body = await read_body(receive)
         if body is None:
-            await _write(send, Answer(413, b"", (("Connection", "close"),)))
+            await write(send, Answer(413, headers={"Connection": "close"}))
             return
-        request, credentials = _received(scope, body)
+        request, credentials = received(scope, body)
         with self._lock:
             request.authenticated = self._allowed(credentials)
             self._requests.append(request)
             fault = self._fault_for(request)
             answer = self._answer(request, fault)
-            cut = fault.cut if fault is not None else None
-            request.status = answer.status if cut is None else None
+            request.status_code = answer.status_code if fault is None or fault.cut is None else None
         if fault is not None and fault.delay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(receive(), fault.delay)
+                request.status_code = None
                 return  # the client left, or the simulator stops
-        if cut is None:
-            await _write(send, answer)
+        if fault is not None and fault.cut is not None:
+            await cut(scope, receive, answer, fault.cut)
         else:
-            await _cut(scope, receive, _part(answer, cut))
+            await write(send, answer)
 
     def _answer(self, request: ReceivedRequest, fault: Fault | None) -> Answer:
         """The true answer, or the one a fault puts in its place."""
         if fault is None:
             return self._act(request)
-        if fault.status is None:
-            return self._act(request) if fault.cut != "before" else Answer(0, b"")
+        if fault.cut == "before":
+            return Answer(0)  # never written
+        if fault.answer is None:
+            return self._act(request)
         if fault.acted:
             self._act(request)
-        return Answer(fault.status, fault.body or b"", tuple(fault.headers.items()))
+        return fault.answer
 
     def _act(self, request: ReceivedRequest) -> Answer:
-        route = request.path.removeprefix(V1_PATH)
-        if route == request.path or not route.startswith("/"):
-            return not_found_page()
-        if not request.authenticated:
-            return unauthorized_v1()
-        return answer_v1(self._gateway, request, route, self.base_url)
+        for dialect in _DIALECTS:
+            if request.path.startswith(dialect.PATH + "/"):
+                if not request.authenticated:
+                    return dialect.unauthorized()
+                return dialect.answer(self._gateway, request, self._url + dialect.PATH)
+        return _v1.not_found_page()
 
     def _allowed(self, credentials: tuple[bytes, bytes] | None) -> bool:
         if credentials is None:
@@ -250,69 +400,51 @@ class Simulator:
         )
 
 
-async def _read(receive: Any) -> bytes | None:
-    """The whole body, or None if it is larger than any legal request (or the client left meanwhile)."""
-    body: bytes = b""
-    while True:
-        event = await receive()
-        body += event.get("body", b"")
-        if event["type"] == "http.disconnect" or len(body) > _LARGEST_BODY:
-            return None
-        if not event.get("more_body", False):
-            return body
+class Simulator(_Simulator):
+    """The gateway of the documents, served on 127.0.0.1 while the ``with`` (or ``async with``) block lasts.
+
+    The same requests in the same order get the same answers, ids included, every time. Its records stay readable
+    after it has stopped. Everything here may be used from any thread; in asynchronous code that also answers the
+    callbacks, use `AsyncSimulator`.
+
+    Args:
+        username: the only accepted one; None accepts any that is not empty.
+        password: the only accepted one; None accepts any that is not empty.
+        port: 0 for a free one.
+        now: where the clock starts (aware); None for the real time at the start. It then stands still until `advance`
+            or `deliver`.
+        real_time: let the clock run by itself as well, and post callbacks as they get due.
+        dlr_url: where to post delivery receipts, ``https://name:password@host/path``; may be changed at any time.
+        mo_url: where to post inbound messages; may be changed at any time.
+        v2_receipts: v2's documents give receipts two shapes: ``prose`` posts message_id, status and reference,
+            ``specification`` posts id, status and detail.
+        keep: how many requests, messages and deliveries are remembered; None for all of them.
+        seed: of everything that looks random.
+    """
+
+    def advance(self, seconds: float) -> list[Delivery]:
+        """Move the clock forward and post the callbacks that get due, in order.
+
+        A callback that the receiver does not answer, or answers 5xx, is repeated after 30, 60, 120 and 240 seconds on
+        the clock (our assumption: the documents do not say); any other answer settles it. Redirects are not followed.
+
+        Returns:
+            What was posted and how it was answered; callbacks without a URL are not in it.
+        """
+        return self._advance(seconds)
+
+    def deliver(self) -> list[Delivery]:
+        """Post every callback that is planned, repetitions included, moving the clock as far as that takes."""
+        return self._post_until(None)
 
 
-def _received(scope: Any, body: bytes) -> tuple[ReceivedRequest, tuple[bytes, bytes] | None]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    credentials = None
-    if authorization := headers.get("authorization"):
-        credentials = _basic(authorization)
-        headers["authorization"] = authorization.partition(" ")[0] + " (withheld)"
-    username = credentials[0].decode("utf-8", "replace") if credentials is not None else None
-    query = scope["query_string"].decode("latin-1")
-    return ReceivedRequest(scope["method"], scope["path"], query, headers, body, username), credentials
+class AsyncSimulator(_Simulator):
+    """`Simulator` for asynchronous code: `advance` and `deliver` are awaited, so that the loop can answer callbacks."""
 
+    async def advance(self, seconds: float) -> list[Delivery]:
+        """As `Simulator.advance`."""
+        return await asyncio.to_thread(self._advance, seconds)
 
-def _basic(authorization: str) -> tuple[bytes, bytes] | None:
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        username, colon, password = base64.b64decode(token.strip(), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return None
-    return (username, password) if colon else None
-
-
-async def _write(send: Any, answer: Answer) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if not any(name.lower() == b"content-length" for name, _ in headers):
-        headers.append((b"Content-Length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-def _part(answer: Answer, cut: Cut) -> bytes:
-    """As much of an answer as gets out before the connection is cut."""
-    if cut in ("before", "after"):
-        return b""
-    phrase = HTTPStatus(answer.status).phrase
-    lines = [f"HTTP/1.1 {answer.status} {phrase}", *(f"{name}: {value}" for name, value in answer.headers)]
-    head = "\r\n".join(lines).encode("latin-1")
-    if cut == "head":
-        return head[: len(head) // 2]
-    # At least one byte is promised that never comes.
-    length = max(1, len(answer.body))
-    return head + b"\r\nContent-Length: %d\r\n\r\n" % length + answer.body[: length // 2]
-
-
-async def _cut(scope: Any, receive: Any, data: bytes) -> None:
-    """Write these bytes past the HTTP layer and close; then wait until that is done, so that nothing follows them."""
-    transport = scope["state"]["transport"]
-    transport.write(data)
-    transport.close()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    async def deliver(self) -> list[Delivery]:
+        """As `Simulator.deliver`."""
+        return await asyncio.to_thread(self._post_until, None)

@@ -1,4 +1,4 @@
-"""What the simulator remembers: requests received, messages accepted, faults asked for. Nouns only."""
+"""What the simulator remembers: requests received, messages held, callbacks posted, faults asked for. Nouns only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReceivedRequest:
         body: as received.
         username: of well-formed Basic credentials, otherwise None.
         authenticated: the credentials were accepted.
-        status: status code of the answer; None if the connection was cut instead, or no answer was made yet.
+        status_code: of the answer; None if the connection was cut instead, or no answer was made yet.
         accepted: ids of the messages this request made. Not empty means that the simulator acted on it, whatever the
             client was told.
     """
@@ -38,7 +38,7 @@ class ReceivedRequest:
     body: bytes
     username: str | None = None
     authenticated: bool = False
-    status: int | None = None
+    status_code: int | None = None
     accepted: tuple[str, ...] = ()
 
     @property
@@ -46,7 +46,7 @@ class ReceivedRequest:
         """The body read as JSON, or None if it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
@@ -95,13 +95,53 @@ class StoredMessage:
     encoding: str | None = None
 
 
+@attrs.frozen
+class Callback:
+    """A receipt or an inbound message that is to be posted, for the ``attempt``-th time."""
+
+    kind: Literal["receipt", "inbound"]
+    message: StoredMessage
+    status: str | None = None
+    attempt: int = 1
+
+
+@attrs.frozen
+class Delivery:
+    """One callback as it was posted, and what the receiver made of it.
+
+    Attributes:
+        kind: ``receipt`` or ``inbound``.
+        message_id: the message it is about.
+        url: where it was posted, without the credentials.
+        headers: what was sent with it, without the credentials.
+        payload: the JSON that was posted.
+        at: moment on the simulator's clock.
+        attempt: 1, or more when earlier ones failed.
+        status_code: the receiver's answer; None if there was none.
+        problem: why there was none.
+    """
+
+    kind: Literal["receipt", "inbound"]
+    message_id: str
+    url: str
+    headers: Mapping[str, str]
+    payload: Mapping[str, Any]
+    at: datetime
+    attempt: int
+    status_code: int | None
+    problem: str | None
+
+    @property
+    def ok(self) -> bool:
+        """The receiver answered 2xx."""
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
 @attrs.define
 class Fault:
     """A rule made by `Simulator.fail`; ``hits`` counts the requests it has spoilt."""
 
-    status: int | None
-    body: bytes | None
-    headers: Mapping[str, str]
+    answer: Answer | None
     acted: bool
     cut: Cut | None
     delay: float
@@ -114,6 +154,15 @@ class Fault:
 class Answer:
     """An HTTP answer before it is written."""
 
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+    status_code: int
+    body: bytes = b""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+
+    @classmethod
+    def json(cls, status_code: int, payload: Any, **headers: str) -> Answer:
+        return cls(status_code, json.dumps(payload).encode(), {"Content-Type": "application/json", **headers})
+
+
+def without_none(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """An attribute that has no value is left out, never null."""
+    return {name: value for name, value in payload.items() if value is not None}

@@ -40,7 +40,9 @@ class _Server(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         try:
-            super().run(sockets)
+            # uvicorn's way to say that the start-up failed; `started` says it too.
+            with contextlib.suppress(SystemExit):
+                super().run(sockets)
         finally:
             self.ready.set()
 

@@ -1,4 +1,4 @@
-"""REST v1 as the vendor documents it: request in, answer out.
+"""What a submission may say, in either version: read a request body, or refuse it with the vendor's error codes.
 
 An independent second reading of the documents, sharing nothing with the client. Where they are silent the choice made
 here is marked "our choice"; nothing here was seen on the live service.
@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, cast
 
 import attrs
 
-from modica_facade.simulator._records import Answer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from modica_facade.simulator._gateway import Gateway
-    from modica_facade.simulator._records import ReceivedRequest, StoredMessage
-
-V1_PATH = "/rest/gateway"
 
 # The error codes of the prose documentation, with its words.
 ERRORS = {
@@ -37,12 +30,11 @@ BROADCAST_LIMIT = 1000  # published specification of v1
 MASK_LENGTH = 20  # published specifications
 SCHEDULE_LIMIT = timedelta(days=60)  # prose documentation: "less than"
 
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")  # published specification of v2
+
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # international format, E.164's length
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
-)
-_V1_ATTRIBUTES = frozenset(
-    {"destination", "content", "source", "reference", "class", "mask", "sms_class", "scheduled", "expires"}
 )
 
 
@@ -50,7 +42,7 @@ class Refused(Exception):  # noqa: N818 - an outcome, not an error of the simula
     """A request the documents do not allow.
 
     Attributes:
-        code: one of `ERRORS`.
+        code: one of `ERRORS`, in v1's words.
         descriptions: a list, or one text for the schedule errors, as the prose documentation prints them.
     """
 
@@ -61,103 +53,29 @@ class Refused(Exception):  # noqa: N818 - an outcome, not an error of the simula
 
 
 @attrs.frozen
-class _Submission:
+class Submission:
+    """What is to be sent, to whom, and the other attributes by their names in `StoredMessage`."""
+
     destinations: Sequence[str]
     content: str
     source: str | None
+    scheduled: datetime | None
     rest: dict[str, Any]
 
-
-def json_answer(status: int, payload: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    return Answer(status, json.dumps(payload).encode(), (("Content-Type", "application/json"), *headers))
-
-
-def not_found_page() -> Answer:
-    """A wrong or truncated URL is answered in HTML (prose documentation, error codes)."""
-    page = (
-        "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n"
-        "<body><h1>Not Found</h1><p>The requested URL was not found on this server.</p></body></html>\n"
-    )
-    return Answer(404, page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
+    def only_destination(self) -> str:
+        """The destination of a single message; a bad one is `Refused`, where a broadcast reports it in its row."""
+        [destination] = self.destinations
+        if not is_number(destination):
+            raise Refused("invalid_attrib", [f"Invalid destination ({destination})"])
+        return destination
 
 
-def error_body(code: str, descriptions: list[str] | str | None = None) -> dict[str, Any]:
-    """The v1 envelope of the prose documentation."""
-    return {"error": code, "error-desc": [ERRORS[code]] if descriptions is None else descriptions}
+def is_number(destination: str) -> bool:
+    """A number in international format."""
+    return _NUMBER.fullmatch(destination) is not None
 
 
-def answer_v1(gateway: Gateway, request: ReceivedRequest, route: str, base_url: str) -> Answer:
-    """One authenticated or refused request under the v1 base path; ``route`` is the rest of the path."""
-    single = route == "/messages"
-    if single or route == "/messages/broadcast":
-        if request.method != "POST":
-            return _no_such_method("POST")
-        try:
-            sub = _read(request.body, _V1_ATTRIBUTES, gateway.clock.now(), many=not single)
-        except Refused as refusal:
-            return json_answer(400, error_body(refusal.code, refusal.descriptions))
-        return _send(gateway, request, sub, base_url) if single else _broadcast(gateway, request, sub)
-    if found := re.fullmatch(r"/messages/([0-9]+)", route, re.ASCII):
-        if request.method != "GET":
-            return _no_such_method("GET")
-        message = gateway.get(found[1])
-        if message is None:
-            return _plain_error("404", "Not Found")
-        return json_answer(200, _details(message), (("Location", f"{base_url}/messages/{message.id}"),))
-    return not_found_page()
-
-
-def unauthorized_v1() -> Answer:
-    return _plain_error("401", "Unauthorized", ("WWW-Authenticate", 'Basic realm="gateway"'))
-
-
-def _no_such_method(allowed: str) -> Answer:
-    return _plain_error("405", "Method Not Allowed", ("Allow", allowed))
-
-
-def _plain_error(status: str, text: str, *headers: tuple[str, str]) -> Answer:
-    # Our choice: the documents give no body for these, so they come in the envelope of all the others.
-    return json_answer(int(status), error_body(status, f"{status} {text}"), headers)
-
-
-def _send(gateway: Gateway, request: ReceivedRequest, sub: _Submission, base_url: str) -> Answer:
-    [destination] = sub.destinations
-    if not _NUMBER.fullmatch(destination):
-        return json_answer(400, error_body("invalid_attrib", [f"Invalid destination ({destination})"]))
-    message = gateway.accept(version=1, destination=destination, content=sub.content, source=sub.source, **sub.rest)
-    request.accepted = (message.id,)
-    return json_answer(201, [int(message.id)], (("Location", f"{base_url}/messages/{message.id}"),))
-
-
-def _broadcast(gateway: Gateway, request: ReceivedRequest, sub: _Submission) -> Answer:
-    rows: list[dict[str, Any]] = []
-    accepted: list[str] = []
-    for destination in sub.destinations:
-        if _NUMBER.fullmatch(destination):
-            message = gateway.accept(
-                version=1, destination=destination, content=sub.content, source=sub.source, **sub.rest
-            )
-            accepted.append(message.id)
-            outcome: dict[str, Any] = {"status": "success", "message": None, "id": int(message.id)}
-        else:
-            outcome = {"status": "failure", "message": f"Invalid destination ({destination})", "id": None}
-        rows.append({**outcome, "destination": destination})
-    request.accepted = tuple(accepted)
-    return json_answer(201, rows)
-
-
-def _details(message: StoredMessage) -> dict[str, str]:
-    details = {
-        "id": message.id,
-        "source": message.source,
-        "destination": message.destination,
-        "content": message.content,
-    }
-    extra = {"reference": message.reference, "reply_to": message.reply_to, "operator": message.operator}
-    return details | {name: value for name, value in extra.items() if value is not None}
-
-
-def _read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) -> _Submission:
+def read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) -> Submission:
     """What a request asks for; `Refused` with the first kind of error in it, everything of that kind listed."""
     data = _json_object(body)
     missing = [name for name in ("destination", "content") if name not in data]
@@ -185,12 +103,8 @@ def _read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) ->
     if "scheduled" in data:
         _check_schedule(scheduled, now)
     rest = {name: data.get(name) for name in ("reference", "mask", "sms_class", "integration_id")}
-    return _Submission(
-        destinations,
-        data["content"],
-        data.get("source"),
-        {**rest, "class_": data.get("class"), "scheduled": scheduled, "expires": expires},
-    )
+    rest |= {"class_": data.get("class"), "expires": expires}
+    return Submission(destinations, data["content"], data.get("source"), scheduled, rest)
 
 
 def _check_text(name: str, value: Any) -> list[str]:
@@ -215,6 +129,10 @@ def _check_expires(name: str, value: Any) -> list[str]:
     return [f"Invalid {name} timestamp (must be RFC3339)"] if _timestamp(value) is None else []
 
 
+def _check_uuid(name: str, value: Any) -> list[str]:
+    return [] if isinstance(value, str) and UUID.fullmatch(value) else [f"Invalid {name} (must be a UUID)"]
+
+
 _CHECKS: dict[str, Callable[[str, Any], list[str]]] = {
     "content": _check_content,
     "source": _check_text,
@@ -223,6 +141,7 @@ _CHECKS: dict[str, Callable[[str, Any], list[str]]] = {
     "mask": _check_mask,
     "sms_class": _check_sms_class,
     "expires": _check_expires,
+    "integration_id": _check_uuid,
 }
 
 
