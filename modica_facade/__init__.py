@@ -6,7 +6,7 @@
 """
 
 from ._calls import RetryPolicy, __version__
-from .client import AsyncModica, Modica
+from .client import AsyncModica, AsyncModicaV2, Modica, ModicaV2
 from .errors import (
     AuthenticationError,
     BroadcastInterruptedError,
@@ -43,6 +43,7 @@ from .models import (
 
 __all__ = [
     "AsyncModica",
+    "AsyncModicaV2",
     "AuthenticationError",
     "BroadcastInterruptedError",
     "BroadcastLimitError",
@@ -62,6 +63,7 @@ __all__ = [
     "MissingAttributeError",
     "Modica",
     "ModicaError",
+    "ModicaV2",
     "NotFoundError",
     "NotSentError",
     "OutcomeUnknownError",

@@ -8,21 +8,23 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from uuid import UUID
 
 import httpx
 
-from . import _v1
+from . import _v1, _v2
 from ._bulk import Batch, Bulk, check_count
 from ._calls import Answer, Call, Lost, RetryBudget, RetryPolicy, conclude, pause
 from ._transport import MOST_IN_FLIGHT, AsyncTransport, Site, Transport, check_seconds
 from .errors import ConfigurationError, ModicaError
 from .models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
 
-__all__ = ["AsyncModica", "Modica"]
+__all__ = ["AsyncModica", "AsyncModicaV2", "Modica", "ModicaV2"]
 
 T = TypeVar("T")
 
@@ -108,6 +110,11 @@ def _credential(name: str, value: str | None, variable: str) -> str:
     return value
 
 
+def _left_early(flights: Collection[Any]) -> None:
+    if flights:
+        _log.warning("a bulk send was left early with %d requests in flight: their outcomes are not read", len(flights))
+
+
 class _BlockingClient(_Client):
     _transport: Transport
 
@@ -144,9 +151,25 @@ class _BlockingClient(_Client):
         except ModicaError as error:
             return error
 
-    def _many(self, bulk: Bulk) -> Iterator[BroadcastOutcome]:
+    def _one_by_one(self, bulk: Bulk) -> Iterator[BroadcastOutcome]:
         while (batch := bulk.pull()) is not None:
             yield from bulk.settle(batch, self._try(batch.call))
+        bulk.finish()
+
+    def _many(self, bulk: Bulk, concurrency: int) -> Iterator[BroadcastOutcome]:
+        flights: deque[tuple[Batch, Future[Any]]] = deque()
+        with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads:
+            try:
+                while True:
+                    while len(flights) < concurrency and (batch := bulk.pull()) is not None:
+                        flights.append((batch, threads.submit(self._try, batch.call)))
+                    if not flights:
+                        break
+                    batch, flight = flights.popleft()
+                    yield from bulk.settle(batch, flight.result())
+            finally:
+                # A thread cannot be stopped in the middle of a send: leaving the block waits for it.
+                _left_early(flights)
         bulk.finish()
 
     def close(self) -> None:
@@ -212,7 +235,7 @@ class _AsyncClient(_Client):
                 for outcome in bulk.settle(batch, result):
                     yield outcome
         finally:
-            # Only when the caller leaves the loop early, or is cancelled: each of these says what it may have sent.
+            _left_early(flights)
             for _, task in flights:
                 task.cancel()
             await asyncio.gather(*(task for _, task in flights), return_exceptions=True)
@@ -235,6 +258,12 @@ class _RestV1:
     _accept = _v1.ACCEPT
     _base_url = _v1.BASE_URL
     _base_url_variable = _v1.BASE_URL_VARIABLE
+
+
+class _RestV2:
+    _accept = _v2.ACCEPT
+    _base_url = _v2.BASE_URL
+    _base_url_variable = _v2.BASE_URL_VARIABLE
 
 
 class Modica(_RestV1, _BlockingClient):
@@ -403,7 +432,7 @@ class Modica(_RestV1, _BlockingClient):
             sms_class=sms_class,
         )
         size = check_count("batch_size", batch_size, _v1.MOST_DESTINATIONS)
-        return self._many(Bulk(destinations, call, size))
+        return self._one_by_one(Bulk(destinations, call, size))
 
     def get(self, message_id: str | int) -> Message:
         """Fetch a stored message.
@@ -606,3 +635,267 @@ class AsyncModica(_RestV1, _AsyncClient):
             UnexpectedResponseError: the answer makes no sense.
         """
         return await self._perform(_v1.get(message_id))
+
+
+class ModicaV2(_RestV2, _BlockingClient):
+    """Client for REST v2, blocking. One may be shared by all threads.
+
+    The constructor's arguments, and what is raised, are those of `Modica`; the base URL's default is the variable
+    MODICA_V2_BASE_URL, then Modica's own, https://api.modicagroup.com/rest/sms/v2. Instead of broadcasts: `send_many`.
+
+    Example:
+        >>> with ModicaV2("application-name", "password") as modica:
+        ...     sent = modica.send("+64211234567", "Kia ora", reference="order-42")
+        ...     modica.get(sent.id).status
+    """
+
+    def send(
+        self,
+        destination: str,
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+    ) -> SubmittedMessage:
+        """Send one message to one destination: one SMS, never two.
+
+        The gateway answers before it knows whether the message can be delivered: register a delivery receipt callback,
+        without one those errors are invisible.
+
+        Args:
+            destination: number in international format, e.g. ``"+64211234567"``. Whether it is a good number is the
+                gateway's to say.
+            content: the text, not empty. Links in it are shortened by the gateway (published specification).
+            scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead
+                (published specification).
+            source: short code to send from; not together with ``class_``.
+            reference: your own label; comes back on ``get`` and receipts. It is what an unknown outcome is reconciled
+                by, so choose and store one first. The gateway does not use it to find duplicates.
+            class_: application class; the gateway's default is ``mt_message``.
+            mask: source mask, at most 20 characters (published specification).
+            sms_class: 0 to 3 (prose documentation of REST v1).
+            integration_id: a UUID or its text (published specification).
+
+        Raises:
+            InvalidRequestError: refused here, nothing left this machine.
+            NotSentError: the gateway was not reached; calling again is safe.
+            OutcomeUnknownError: it may have been accepted; do not send it again.
+            GatewayError: the gateway answered with an error; ``may_have_been_sent`` says what that means.
+            UnexpectedResponseError: the answer makes no sense; ``may_have_been_sent`` is True if it may have gone out.
+            ConfigurationError: the client is closed.
+        """
+        call = _v2.send(
+            destination,
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        return self._perform(call)
+
+    def send_many(
+        self,
+        destinations: Iterable[str],
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+        concurrency: int = 16,
+    ) -> Iterator[BroadcastOutcome]:
+        """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
+
+        Args:
+            destinations: any iterable, pulled lazily; memory stays constant.
+            content: as for `send`; so are all options.
+            scheduled: see `send`.
+            source: see `send`.
+            reference: see `send`; all messages share it.
+            class_: see `send`.
+            mask: see `send`.
+            sms_class: see `send`.
+            integration_id: see `send`.
+            concurrency: how many sends may be in flight, 1 to 100.
+
+        Yields:
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
+
+        Raises:
+            InvalidRequestError: at once, for content and options.
+            BroadcastInterruptedError: a send failed for another reason than its destination, after every known outcome
+                was yielded. Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent``
+                have the rest.
+        """
+        call = _v2.sends(
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        in_flight = check_count("concurrency", concurrency, MOST_IN_FLIGHT)
+        bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
+        return self._many(bulk, in_flight)
+
+    def get(self, message_id: str | UUID) -> Message:
+        """Fetch a stored message, its delivery status included.
+
+        Args:
+            message_id: as `send` returned it; a UUID is taken too.
+
+        Raises:
+            InvalidRequestError: that cannot be an id of REST v2. Those of v1 cannot be looked up here.
+            NotFoundError: the gateway does not know it.
+            TransportError: no answer.
+            GatewayError: the gateway answered with an error.
+            UnexpectedResponseError: the answer makes no sense.
+        """
+        return self._perform(_v2.get(message_id))
+
+
+class AsyncModicaV2(_RestV2, _AsyncClient):
+    """Client for REST v2 on asyncio. One may be shared by all tasks of an event loop.
+
+    The constructor's arguments, and what is raised, are those of `AsyncModica`; the base URL's default is the variable
+    MODICA_V2_BASE_URL, then Modica's own, https://api.modicagroup.com/rest/sms/v2. Instead of broadcasts: `send_many`.
+
+    Example:
+        >>> async with AsyncModicaV2("application-name", "password") as modica:
+        ...     sent = await modica.send("+64211234567", "Kia ora", reference="order-42")
+        ...     (await modica.get(sent.id)).status
+    """
+
+    async def send(
+        self,
+        destination: str,
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+    ) -> SubmittedMessage:
+        """Send one message to one destination: one SMS, never two.
+
+        The gateway answers before it knows whether the message can be delivered: register a delivery receipt callback,
+        without one those errors are invisible.
+
+        Args:
+            destination: number in international format, e.g. ``"+64211234567"``. Whether it is a good number is the
+                gateway's to say.
+            content: the text, not empty. Links in it are shortened by the gateway (published specification).
+            scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead
+                (published specification).
+            source: short code to send from; not together with ``class_``.
+            reference: your own label; comes back on ``get`` and receipts. It is what an unknown outcome is reconciled
+                by, so choose and store one first. The gateway does not use it to find duplicates.
+            class_: application class; the gateway's default is ``mt_message``.
+            mask: source mask, at most 20 characters (published specification).
+            sms_class: 0 to 3 (prose documentation of REST v1).
+            integration_id: a UUID or its text (published specification).
+
+        Raises:
+            InvalidRequestError: refused here, nothing left this machine.
+            NotSentError: the gateway was not reached; calling again is safe.
+            OutcomeUnknownError: it may have been accepted; do not send it again.
+            GatewayError: the gateway answered with an error; ``may_have_been_sent`` says what that means.
+            UnexpectedResponseError: the answer makes no sense; ``may_have_been_sent`` is True if it may have gone out.
+            ConfigurationError: the client is closed.
+        """
+        call = _v2.send(
+            destination,
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        return await self._perform(call)
+
+    def send_many(
+        self,
+        destinations: Iterable[str],
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+        concurrency: int = 16,
+    ) -> AsyncIterator[BroadcastOutcome]:
+        """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
+
+        Args:
+            destinations: any iterable, pulled lazily; memory stays constant.
+            content: as for `send`; so are all options.
+            scheduled: see `send`.
+            source: see `send`.
+            reference: see `send`; all messages share it.
+            class_: see `send`.
+            mask: see `send`.
+            sms_class: see `send`.
+            integration_id: see `send`.
+            concurrency: how many sends may be in flight, 1 to 100.
+
+        Yields:
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
+
+        Raises:
+            InvalidRequestError: at once, for content and options.
+            BroadcastInterruptedError: a send failed for another reason than its destination, after every known outcome
+                was yielded. Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent``
+                have the rest.
+        """
+        call = _v2.sends(
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        in_flight = check_count("concurrency", concurrency, MOST_IN_FLIGHT)
+        bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
+        return self._many(bulk, in_flight)
+
+    async def get(self, message_id: str | UUID) -> Message:
+        """Fetch a stored message, its delivery status included.
+
+        Args:
+            message_id: as `send` returned it; a UUID is taken too.
+
+        Raises:
+            InvalidRequestError: that cannot be an id of REST v2. Those of v1 cannot be looked up here.
+            NotFoundError: the gateway does not know it.
+            TransportError: no answer.
+            GatewayError: the gateway answered with an error.
+            UnexpectedResponseError: the answer makes no sense.
+        """
+        return await self._perform(_v2.get(message_id))
