@@ -409,7 +409,7 @@ def optional_text(fields: Mapping[str, object], name: str) -> str | None:
     raise Unreadable(f"its {name} is not text")
 
 
-def text(fields: Mapping[str, object], name: str) -> str:
+def required_text(fields: Mapping[str, object], name: str) -> str:
     """A field that must be a str.
 
     Raises:

@@ -15,8 +15,21 @@ from typing import Any, cast
 
 from modica_gateway_v1.models import NewBroadcast, NewMessage
 
-from . import _calls, _time
-from ._calls import Answer, Call, Envelope, Unreadable
+from . import _time
+from ._calls import (
+    LARGEST_ID,
+    Answer,
+    Call,
+    Envelope,
+    Unreadable,
+    check_options,
+    check_text,
+    encode,
+    optional_text,
+    read_json,
+    required_text,
+    texts,
+)
 from .errors import InvalidRequestError
 from .models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
 
@@ -35,10 +48,10 @@ def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessag
     Raises:
         InvalidRequestError: an argument is certainly wrong.
     """
-    checked = _calls.check_options(**options)
+    checked = check_options(**options)
     message = NewMessage(
-        destination=_calls.check_text("destination", destination),
-        content=_calls.check_text("content", content),
+        destination=check_text("destination", destination),
+        content=check_text("content", content),
         **checked,
     )
     reference = checked.get("reference")
@@ -49,7 +62,7 @@ def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessag
         reference=reference,
         scheduled=None if scheduled is None else _time.wire(scheduled),
     )
-    return Call("POST", "/messages", 201, read, _envelope, _calls.encode("content", message.to_dict()), True, reference)
+    return Call("POST", "/messages", 201, read, _envelope, encode("content", message.to_dict()), True, reference)
 
 
 def broadcast(destinations: Iterable[str], content: str, **options: Any) -> Call[BroadcastResult]:
@@ -67,12 +80,12 @@ def broadcasts(content: str, **options: Any) -> Callable[[Iterable[str]], Call[B
     Raises:
         InvalidRequestError: content or an option is certainly wrong.
     """
-    _calls.check_text("content", content)
-    checked = _calls.check_options(**options)
+    check_text("content", content)
+    checked = check_options(**options)
 
     def call(destinations: Iterable[str]) -> Call[BroadcastResult]:
         wanted = _check_destinations(destinations)
-        body = _calls.encode("content", NewBroadcast(destination=wanted, content=content, **checked).to_dict())
+        body = encode("content", NewBroadcast(destination=wanted, content=content, **checked).to_dict())
         reference = checked.get("reference")
         read = partial(_read_broadcast, wanted=wanted)
         return Call("POST", "/messages/broadcast", 201, read, _envelope, body, True, reference)
@@ -104,24 +117,25 @@ def _check_destinations(destinations: Iterable[str]) -> list[str]:
             field="destinations",
         )
     for destination in wanted:
-        _calls.check_text("destinations", destination)
+        check_text("destinations", destination)
     return wanted
 
 
 def _read_id(value: object) -> str | None:
     """An id as canonical text, or None: the JSON type varies with the endpoint."""
     if type(value) is int:
-        return str(value) if 1 <= value <= _calls.LARGEST_ID else None
-    if isinstance(value, str) and _ID.fullmatch(value) and int(value) <= _calls.LARGEST_ID:
+        return str(value) if 1 <= value <= LARGEST_ID else None
+    if isinstance(value, str) and _ID.fullmatch(value) and int(value) <= LARGEST_ID:
         return value
     return None
 
 
 def _read_submitted(answer: Answer, destination: str, reference: str | None, scheduled: str | None) -> SubmittedMessage:
-    body: Any = _calls.read_json(answer.body) if answer.cut is None else None
+    body: Any = read_json(answer.body) if answer.cut is None else None
     found = None
-    if isinstance(body, list) and len(cast("list[object]", body)) == 1 and type(body[0]) is int:
-        found = _read_id(body[0])
+    ids = cast("list[object]", body) if isinstance(body, list) else []
+    if len(ids) == 1 and type(ids[0]) is int:
+        found = _read_id(ids[0])
     if found is None and answer.location is not None and (at := _LOCATION.fullmatch(answer.location)):
         # A body that is cut or mangled does not lose the id of a message that was accepted: the head has it too.
         found = _read_id(at[1])
@@ -131,7 +145,7 @@ def _read_submitted(answer: Answer, destination: str, reference: str | None, sch
 
 
 def _read_broadcast(answer: Answer, wanted: Sequence[str]) -> BroadcastResult:
-    body: Any = _calls.read_json(answer.body) if answer.cut is None else None
+    body: Any = read_json(answer.body) if answer.cut is None else None
     if not isinstance(body, list):
         raise Unreadable("its body is not a list of results")
     rows = cast("list[object]", body)
@@ -153,7 +167,7 @@ def _read_outcome(row: object) -> BroadcastOutcome | None:
     reason = fields.get("message")
     if not isinstance(destination, str) or not (reason is None or isinstance(reason, str)):
         return None
-    if status == "success" and type(found) is int and 1 <= found <= _calls.LARGEST_ID:
+    if status == "success" and type(found) is int and 1 <= found <= LARGEST_ID:
         return BroadcastOutcome(destination, str(found), "success", reason)
     if status == "failure" and found is None:
         return BroadcastOutcome(destination, None, "failure", reason)
@@ -169,7 +183,7 @@ def _in_order(outcomes: Sequence[BroadcastOutcome], wanted: Sequence[str]) -> li
 
 
 def _read_message(answer: Answer, wanted: str) -> Message:
-    body: Any = _calls.read_json(answer.body) if answer.cut is None else None
+    body: Any = read_json(answer.body) if answer.cut is None else None
     if not isinstance(body, dict):
         raise Unreadable("its body is not a message")
     fields = cast("dict[str, object]", body)
@@ -177,12 +191,12 @@ def _read_message(answer: Answer, wanted: str) -> Message:
         raise Unreadable(f"its body is not message {wanted}")
     return Message(
         id=wanted,
-        source=_calls.optional_text(fields, "source"),
-        destination=_calls.text(fields, "destination"),
-        content=_calls.text(fields, "content"),
-        reference=_calls.optional_text(fields, "reference"),
+        source=optional_text(fields, "source"),
+        destination=required_text(fields, "destination"),
+        content=required_text(fields, "content"),
+        reference=optional_text(fields, "reference"),
         reply_to=_read_id(fields.get("reply_to")),
-        operator=_calls.optional_text(fields, "operator"),
+        operator=optional_text(fields, "operator"),
     )
 
 
@@ -190,8 +204,8 @@ def _envelope(body: Mapping[str, Any]) -> Envelope:
     """Both shapes: ``{"error", "error-desc"}`` of the prose, ``{"message", "code"}`` of the specification."""
     if "error" in body:
         code = _code(body["error"])
-        return Envelope(code, _calls.texts(body.get("error-desc")), code)
-    code, descriptions = _code(body.get("code")), _calls.texts(body.get("message"))
+        return Envelope(code, texts(body.get("error-desc")), code)
+    code, descriptions = _code(body.get("code")), texts(body.get("message"))
     # In the specification's shape 400 is any bad request; only the prose reserves it for the schedule.
     vague = code == "400" and not any("schedul" in text.lower() for text in descriptions)
     return Envelope(code, descriptions, None if vague else code)

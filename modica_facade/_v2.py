@@ -14,8 +14,20 @@ from uuid import UUID
 
 from modica_sms_v2.models import NewMessage
 
-from . import _calls, _time
-from ._calls import Answer, Call, Envelope, Unreadable
+from . import _time
+from ._calls import (
+    Answer,
+    Call,
+    Envelope,
+    Unreadable,
+    check_options,
+    check_text,
+    encode,
+    optional_text,
+    read_json,
+    required_text,
+    texts,
+)
 from .errors import InvalidRequestError
 from .models import Message, SubmittedMessage
 
@@ -43,8 +55,8 @@ def sends(
     Raises:
         InvalidRequestError: content or an option is certainly wrong.
     """
-    _calls.check_text("content", content)
-    checked = _calls.check_options(**options)
+    check_text("content", content)
+    checked = check_options(**options)
     reference = checked.get("reference")
     scheduled = checked.get("scheduled")
     if integration_id is not None:
@@ -54,14 +66,14 @@ def sends(
         checked["integration_id"] = UUID(canonical)
 
     def call(destination: str) -> Call[SubmittedMessage]:
-        message = NewMessage(destination=_calls.check_text("destination", destination), content=content, **checked)
+        message = NewMessage(destination=check_text("destination", destination), content=content, **checked)
         read = partial(
             _read_submitted,
             destination=destination,
             reference=reference,
             scheduled=None if scheduled is None else _time.wire(scheduled),
         )
-        body = _calls.encode("content", message.to_dict())
+        body = encode("content", message.to_dict())
         return Call("POST", "/messages", 202, read, _envelope, body, True, reference)
 
     return call
@@ -107,17 +119,17 @@ def _read_message(answer: Answer, wanted: str) -> Message:
         raise Unreadable(f"its body is not message {wanted}")
     return Message(
         id=wanted,
-        source=_calls.optional_text(fields, "source"),
-        destination=_calls.text(fields, "destination"),
-        content=_calls.text(fields, "content"),
-        reference=_calls.optional_text(fields, "reference"),
-        direction=_calls.optional_text(fields, "direction"),
-        status=_calls.optional_text(fields, "status"),
+        source=optional_text(fields, "source"),
+        destination=required_text(fields, "destination"),
+        content=required_text(fields, "content"),
+        reference=optional_text(fields, "reference"),
+        direction=optional_text(fields, "direction"),
+        status=optional_text(fields, "status"),
     )
 
 
 def _object(answer: Answer) -> Mapping[str, object]:
-    body: Any = _calls.read_json(answer.body) if answer.cut is None else None
+    body: Any = read_json(answer.body) if answer.cut is None else None
     if not isinstance(body, dict):
         raise Unreadable("its body is not an object")
     return cast("dict[str, object]", body)
@@ -128,5 +140,5 @@ def _envelope(body: Mapping[str, Any]) -> Envelope:
     code: object = body.get("statusCode")
     return Envelope(
         str(code) if type(code) is int and 1 <= code <= 999 else None,
-        _calls.texts([body.get("message"), body.get("error")]),
+        texts([body.get("message"), body.get("error")]),
     )
