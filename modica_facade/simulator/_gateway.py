@@ -85,8 +85,10 @@ class Gateway:
     def __iter__(self) -> Iterator[StoredMessage]:
         return iter(self._messages.values())
 
-    def get(self, message_id: str) -> StoredMessage | None:
-        return self._messages.get(message_id)
+    def get(self, version: int, message_id: str) -> StoredMessage | None:
+        """A message of this version; neither version resolves ids of the other."""
+        message = self._messages.get(message_id)
+        return message if message is not None and message.version == version else None
 
     def accept(self, version: int, destination: str, submission: Submission) -> StoredMessage:
         """Take one message to a handset in; from here on it exists and would be billed."""

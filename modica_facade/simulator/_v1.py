@@ -33,10 +33,10 @@ def answer(gateway: Gateway, request: ReceivedRequest, base_url: str) -> Answer:
             return submit(gateway, request, submission, base_url)
         except Refused as refusal:
             return Answer.json(400, error_body(refusal.code, refusal.descriptions))
-    if found := re.fullmatch(r"/messages/([0-9]+)", route):
+    if found := re.fullmatch("/messages/([^/]+)", route):
         if request.method != "GET":
             return _no_such_method("GET")
-        message = gateway.get(found[1])
+        message = gateway.get(1, found[1])
         if message is None:
             return _plain_error("404", "Not Found")
         return Answer.json(200, _details(message), Location=_location(base_url, message))

@@ -77,7 +77,7 @@ def _send(gateway: Gateway, request: ReceivedRequest) -> Answer:
 def _get(gateway: Gateway, request: ReceivedRequest) -> Answer:
     match parse_qs(request.query).get("id"):
         case [message_id] if UUID.fullmatch(message_id):
-            message = gateway.get(message_id)
+            message = gateway.get(2, message_id)
         case _:
             return _error(400, "Bad Request", "The parameter id must be one lower-case UUID")
     if message is None:
