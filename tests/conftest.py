@@ -1,0 +1,98 @@
+"""What every test may use: both colours of a client driven the same way, a simulator, an empty environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from modica_facade import AsyncModica, Modica
+from modica_facade.simulator import Simulator
+
+pytest_plugins = ["pytester"]
+
+
+class Driver:
+    """A client whose methods are called without ``await``, whatever its colour; async iterators become iterators."""
+
+    def __init__(self, client: Any, runner: asyncio.Runner | None) -> None:
+        self.client = client
+        self.runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.client, name)
+        if not callable(value):
+            return value
+        return lambda *args, **kwargs: self._finish(value(*args, **kwargs))
+
+    def _finish(self, result: Any) -> Any:
+        if hasattr(result, "with_options"):
+            return Driver(result, self.runner)
+        if self.runner is not None and inspect.isawaitable(result):
+            return self.runner.run(_wait(result))
+        return self._drain(result) if hasattr(result, "__anext__") else result
+
+    def _drain(self, outcomes: Any) -> Iterator[Any]:
+        assert self.runner is not None
+        while True:
+            try:
+                yield self.runner.run(_wait(anext(outcomes)))
+            except StopAsyncIteration:
+                return
+
+
+async def _wait(awaitable: Any) -> Any:
+    return await awaitable
+
+
+class Colour:
+    """One colour of the clients: ``with colour.client(...) as modica: modica.send(...)`` reads the same for both."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_async = name == "async"
+
+    @contextlib.contextmanager
+    def client(
+        self, *args: Any, kind: tuple[Callable[..., Any], Callable[..., Any]] = (Modica, AsyncModica), **kwargs: Any
+    ) -> Iterator[Any]:
+        if not self.is_async:
+            with kind[0](*args, **kwargs) as client:
+                yield Driver(client, None)
+            return
+        with asyncio.Runner() as runner:
+            client = kind[1](*args, **kwargs)
+            try:
+                yield Driver(client, runner)
+            finally:
+                runner.run(client.aclose())
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request: pytest.FixtureRequest) -> Colour:
+    return Colour(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (
+        "MODICA_USERNAME",
+        "MODICA_PASSWORD",
+        "MODICA_BASE_URL",
+        "MODICA_V2_BASE_URL",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running

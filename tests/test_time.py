@@ -1,0 +1,87 @@
+"""RFC 3339 in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modica_facade import _time
+
+
+@pytest.mark.parametrize(
+    ("given_text", "sent"),
+    [
+        ("2030-05-05T10:00:00+12:00", "2030-05-05T10:00:00+12:00"),
+        ("2030-05-05T10:00:00Z", "2030-05-05T10:00:00+00:00"),
+        ("2030-05-05t10:00:00z", "2030-05-05T10:00:00+00:00"),
+        ("2030-05-05T10:00:00-00:00", "2030-05-05T10:00:00+00:00"),
+        ("2030-05-05T10:00:00.987654+05:45", "2030-05-05T10:00:00+05:45"),
+    ],
+)
+def test_rfc3339_text_keeps_its_offset_and_loses_its_fraction(given_text: str, sent: str) -> None:
+    assert _time.wire(_time.moment(given_text)) == sent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2030-05-05T10:00:00",  # no offset: isoparse would return a naive datetime
+        "2030-W05",
+        "2030-05-05",
+        "2030-05-05T24:00:00Z",
+        "2030-05-05T10:00:60Z",
+        "2030-05-05 10:00:00Z",
+        "2030-05-05T10:00Z",
+        "2030-05-05T10:00:00+1200",
+        "2030-05-05T10:00:00+12",
+        "2030-05-05T10:00:00+12:00\n",
+        "٢030-05-05T10:00:00Z",
+        "2030-02-30T10:00:00Z",
+        "",
+        "tomorrow",
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"RFC 3339|no such date"):
+        _time.moment(text)
+
+
+def test_a_naive_datetime_is_refused_never_guessed() -> None:
+    with pytest.raises(ValueError, match="tzinfo"):
+        _time.moment(datetime(2030, 5, 5, 10))  # noqa: DTZ001 - the point of the test
+
+
+def test_an_offset_with_seconds_cannot_be_said() -> None:
+    with pytest.raises(ValueError, match="zoneinfo"):
+        _time.moment(datetime(2030, 5, 5, 10, tzinfo=timezone(timedelta(hours=11, minutes=39, seconds=4))))
+
+
+@pytest.mark.parametrize("value", [None, 1893456000, b"2030-05-05T10:00:00Z", object()])
+def test_other_types_are_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="datetime"):
+        _time.moment(value)  # type: ignore[arg-type]
+
+
+def test_a_time_zone_with_daylight_saving_is_sent_with_the_offset_of_that_day() -> None:
+    auckland = ZoneInfo("Pacific/Auckland")
+    assert _time.wire(_time.moment(datetime(2030, 1, 1, 9, tzinfo=auckland))) == "2030-01-01T09:00:00+13:00"
+    assert _time.wire(_time.moment(datetime(2030, 7, 1, 9, tzinfo=auckland))) == "2030-07-01T09:00:00+12:00"
+    assert _time.wire(_time.moment(datetime(2030, 7, 1, 9, tzinfo=UTC))) == "2030-07-01T09:00:00+00:00"
+
+
+@given(
+    st.datetimes(
+        min_value=datetime(1, 1, 2),  # noqa: DTZ001 - hypothesis adds the time zone
+        max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+        timezones=st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+    )
+)
+def test_what_is_sent_reads_back_as_the_same_second_and_offset(value: datetime) -> None:
+    sent = _time.wire(_time.moment(value))
+    back = _time.moment(sent)
+    assert back == value.replace(microsecond=0)
+    assert back.utcoffset() == value.utcoffset()
