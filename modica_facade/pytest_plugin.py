@@ -23,7 +23,7 @@ def modica_simulator() -> Generator[Simulator]:
 
 @pytest.fixture
 def modica_simulator_async() -> Generator[AsyncSimulator]:
-    """`modica_simulator` for asynchronous tests, with any plugin that runs them: its waiting methods are awaited."""
+    """`modica_simulator` for asyncio tests, whatever plugin runs them: `advance` and `deliver` are awaited."""
     from modica_facade.simulator import AsyncSimulator  # only who asks for it pays for a server
 
     with AsyncSimulator() as simulator:
