@@ -1,0 +1,135 @@
+"""models: frozen nouns that compare, pickle and copy by value; statuses that compare with the gateway's own text."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modica_facade.models import (
+    BroadcastOutcome,
+    BroadcastResult,
+    DeliveryReceipt,
+    DeliveryStatus,
+    InboundMessage,
+    Message,
+    SubmittedMessage,
+)
+
+ACCEPTED = BroadcastOutcome("+64211234567", "1234567890", "success")
+REFUSED = BroadcastOutcome("X", None, "failure", "Invalid destination (X)")
+
+NOUNS = [
+    SubmittedMessage("1", "+64211234567", "order-7", "2030-05-05T10:00:00+12:00", "accepted", "https://localhost/1"),
+    Message("1", "2345", "+64211234567", "Kia ora", "order-7", "2", "Kōkako", "MT", "sent"),
+    ACCEPTED,
+    REFUSED,
+    BroadcastResult([ACCEPTED, REFUSED]),
+    DeliveryReceipt("1", "received", "order-7", "detail", {"more": [1]}),
+    InboundMessage("1", "+64211234567", "2345", "QQ==", "Kōkako", "2", "order-7", "base64", b"A", {"more": [1]}),
+]
+
+FINAL = {"received", "rejected", "failed", "dead", "expired", "blocked", "deficient"}
+NOT_FINAL = {"accepted", "queued", "submitted", "sent", "frozen"}
+
+
+@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
+def test_a_noun_survives_pickling_and_copying(noun: Any) -> None:
+    for other in (pickle.loads(pickle.dumps(noun)), copy.copy(noun), copy.deepcopy(noun)):
+        assert other == noun
+        assert hash(other) == hash(noun)
+        assert repr(other) == repr(noun)
+        assert getattr(other, "raw", None) == getattr(noun, "raw", None)
+
+
+@pytest.mark.parametrize(
+    "noun", [noun for noun in NOUNS if attrs.has(type(noun))], ids=lambda noun: type(noun).__name__
+)
+def test_a_noun_is_frozen_and_every_field_counts_but_raw(noun: Any) -> None:
+    for field in attrs.fields(type(noun)):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(noun, field.name, "other")
+        assert (attrs.evolve(noun, **{field.name: "other"}) == noun) == (field.name == "raw")
+
+
+def test_two_nouns_of_a_kind_do_not_share_raw() -> None:
+    assert DeliveryReceipt("1", "sent").raw is not DeliveryReceipt("1", "sent").raw
+    assert InboundMessage("1", "2", "3", "4").raw == {}
+
+
+# Statuses
+
+
+def test_the_documented_statuses_are_known() -> None:
+    assert {status.value for status in DeliveryStatus} == FINAL | NOT_FINAL
+
+
+@pytest.mark.parametrize("text", sorted(FINAL | NOT_FINAL))
+def test_a_receipt_and_its_status_agree_on_what_is_final(text: str) -> None:
+    receipt, status = DeliveryReceipt("1", text), DeliveryStatus(text)
+    assert receipt.status == status
+    assert receipt.is_final == status.is_final == (text in FINAL)
+    assert receipt.is_delivered == status.is_delivered == (text == "received")
+
+
+@given(st.text())
+def test_an_unknown_status_is_passed_through_and_is_not_final(text: str) -> None:
+    receipt = DeliveryReceipt("1", text)
+    assert receipt.status == text
+    if text not in FINAL:
+        assert not receipt.is_final
+        assert not receipt.is_delivered
+
+
+def test_a_status_is_spelt_exactly() -> None:
+    assert not DeliveryReceipt("1", "Received").is_delivered
+    assert not DeliveryReceipt("1", "received ").is_final
+
+
+# Broadcasts
+
+
+def test_an_outcome_is_ok_if_it_has_an_id() -> None:
+    assert ACCEPTED.ok
+    assert not REFUSED.ok
+
+
+def test_a_broadcast_result_is_a_sequence_of_its_outcomes() -> None:
+    result = BroadcastResult([ACCEPTED, REFUSED, ACCEPTED])
+    assert isinstance(result, Sequence)
+    assert list(result) == [ACCEPTED, REFUSED, ACCEPTED]
+    assert (len(result), result[1], result[-1], result[1:]) == (3, REFUSED, ACCEPTED, (REFUSED, ACCEPTED))
+    assert REFUSED in result
+    assert (result.index(REFUSED), result.count(ACCEPTED)) == (1, 2)
+    with pytest.raises(IndexError):
+        result[3]
+
+
+def test_a_broadcast_result_tells_who_was_accepted_and_who_was_not() -> None:
+    result = BroadcastResult([ACCEPTED, REFUSED])
+    assert (result.submitted, result.failed, result.ok) == ((ACCEPTED,), (REFUSED,), False)
+    assert BroadcastResult([ACCEPTED]).ok
+
+
+def test_a_broadcast_result_compares_by_value_and_only_with_its_kind() -> None:
+    assert BroadcastResult([ACCEPTED]) == BroadcastResult((ACCEPTED,))
+    assert BroadcastResult([ACCEPTED]) != BroadcastResult([REFUSED])
+    assert BroadcastResult([ACCEPTED]) != (ACCEPTED,)
+    assert len({BroadcastResult([ACCEPTED]), BroadcastResult([ACCEPTED]), BroadcastResult([])}) == 2
+
+
+def test_a_broadcast_result_keeps_what_it_was_given() -> None:
+    outcomes = [ACCEPTED]
+    result = BroadcastResult(outcomes)
+    outcomes.append(REFUSED)
+    assert list(result) == [ACCEPTED]
+
+
+def test_the_repr_of_a_broadcast_result_counts_and_holds_no_numbers() -> None:
+    assert repr(BroadcastResult([ACCEPTED, REFUSED, ACCEPTED])) == "BroadcastResult(submitted=2, failed=1)"
