@@ -470,8 +470,12 @@ def check_options(
             raise InvalidRequestError("sms_class must be 0, 1, 2 or 3", field="sms_class")
         options["sms_class"] = sms_class
     if scheduled is not None or expires is not None:
-        options |= _check_dates(scheduled, expires, datetime.now(UTC))
+        options |= _check_dates(scheduled, expires, _now())
     return options
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _check_dates(
