@@ -301,14 +301,14 @@ class _Attempt:
             return True
         return False
 
-    def answer(self) -> Answer:
+    def answer(self, *, timed_out: bool = False) -> Answer:
         assert self.head is not None
         status, headers = self.head
         body = b"".join(self._chunks)
         if not 200 <= status < 300:
             body = self.site.redact(body)
-        late = self.evidence.late
-        return Answer(status, body, headers.get("location"), headers.get("retry-after"), self.cut, late)
+        timed_out = timed_out or self.evidence.late
+        return Answer(status, body, headers.get("location"), headers.get("retry-after"), self.cut, timed_out)
 
     def failed(self, error: Exception) -> Answer | Lost:
         """The attempt ended with an error: after a head that is an answer cut short, before it the request is lost."""
@@ -318,15 +318,16 @@ class _Attempt:
         text = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
         text = site.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
         reason = _LATE if evidence.late else f"{type(error).__name__}: {text}" if text else type(error).__name__
+        timed_out = evidence.late or isinstance(error, httpx.TimeoutException | TimeoutError)
         self.head = self.head or evidence.head
         if self.head is not None:
             self.cut = reason
-            return self.answer()
+            return self.answer(timed_out=timed_out)
         certificate = _chain_has(error, ssl.SSLCertVerificationError)
         return Lost(
             sent=evidence.sent(error),
             reason=f"{reason} ({site.host})",
-            timed_out=evidence.late or isinstance(error, httpx.TimeoutException | TimeoutError),
+            timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
             repeatable=not (certificate or evidence.late),
             cause=_bare(error),
