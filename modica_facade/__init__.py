@@ -6,6 +6,7 @@
 """
 
 from ._calls import RetryPolicy, __version__
+from .callbacks import DeliveryTracker, parse_callback, parse_delivery_receipt, parse_inbound_message
 from .client import AsyncModica, AsyncModicaV2, Modica, ModicaV2
 from .errors import (
     AuthenticationError,
@@ -40,6 +41,7 @@ from .models import (
     Message,
     SubmittedMessage,
 )
+from .receiver import CallbackReceiver
 
 __all__ = [
     "AsyncModica",
@@ -49,9 +51,11 @@ __all__ = [
     "BroadcastLimitError",
     "BroadcastOutcome",
     "BroadcastResult",
+    "CallbackReceiver",
     "ConfigurationError",
     "DeliveryReceipt",
     "DeliveryStatus",
+    "DeliveryTracker",
     "GatewayError",
     "InboundMessage",
     "InvalidAttributeError",
@@ -77,4 +81,7 @@ __all__ = [
     "TransportError",
     "UnexpectedResponseError",
     "__version__",
+    "parse_callback",
+    "parse_delivery_receipt",
+    "parse_inbound_message",
 ]
