@@ -1,0 +1,111 @@
+"""What ``import modica_facade`` gives, what it does not, and what a wheel of it holds."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import modica_facade
+from modica_facade import errors
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTED = {
+    *("Modica", "AsyncModica", "ModicaV2", "AsyncModicaV2", "RetryPolicy"),
+    *("SubmittedMessage", "Message", "BroadcastResult", "BroadcastOutcome"),
+    *("DeliveryReceipt", "InboundMessage", "DeliveryStatus"),
+    *("parse_callback", "parse_delivery_receipt", "parse_inbound_message", "CallbackReceiver", "DeliveryTracker"),
+    *errors.__all__,
+    "__version__",
+}
+
+
+def python(code: str, *options: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_all_is_sorted_and_is_the_documented_interface() -> None:
+    assert sorted(modica_facade.__all__) == modica_facade.__all__
+    assert set(modica_facade.__all__) == DOCUMENTED
+    for name in modica_facade.__all__:
+        assert hasattr(modica_facade, name)
+
+
+def test_everything_public_says_what_it_is() -> None:
+    for name in DOCUMENTED - {"__version__"}:
+        thing = getattr(modica_facade, name)
+        assert inspect.getdoc(thing), name
+        for method, value in inspect.getmembers(thing, inspect.isfunction):
+            if not method.startswith("_"):
+                assert inspect.getdoc(value), f"{name}.{method}"
+
+
+def test_importing_it_brings_nothing_of_an_extra_and_warns_of_nothing() -> None:
+    code = (
+        "import sys, httpx; before = set(sys.modules); import modica_facade; print(*sorted(set(sys.modules) - before))"
+    )
+    brought = {module.partition(".")[0] for module in python(code, "-W", "error").split()}
+    assert not brought & {"click", "rich", "uvicorn", "starlette", "vcr", "pytest", "dateutil", "yaml"}
+    ours = {module for module in python(code).split() if module.startswith("modica_facade.")}
+    assert not ours & {f"modica_facade.{room}" for room in ("cli", "simulator", "pytest_plugin", "migration")}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dist = tmp_path_factory.mktemp("dist")
+    # An sdist, and the wheel out of it: what a downstream packager does.
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return dist
+
+
+def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "modica_facade",
+        "modica_gateway_v1",
+        "modica_sms_v2",
+    }
+    for package in ("modica_facade", "modica_gateway_v1", "modica_sms_v2"):
+        assert f"{package}/__init__.py" in names
+        assert f"{package}/py.typed" in names
+    assert not [name for name in names if "/test" in name or name.endswith(".pyc")]
+    assert any(name.endswith("LICENSE") for name in names)
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        kept = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"generated/modica_gateway_v1/__init__.py", "openapi/lock.json", "scripts/regenerate.py", "Makefile"} <= kept
+
+
+def test_the_wheel_works_in_a_fresh_environment(built: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=True)
+    binary = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([binary / "python", "-m", "pip", "install", "--quiet", wheel], check=True, capture_output=True)
+    code = """
+import importlib.util, sys
+import modica_facade, modica_gateway_v1, modica_sms_v2
+assert importlib.util.find_spec("generated") is None
+assert importlib.util.find_spec("uvicorn") is None
+print(modica_facade.__version__, modica_facade.__file__)
+"""
+    done = subprocess.run(
+        [binary / "python", "-I", "-W", "error", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    version, file = done.stdout.split()
+    assert version == modica_facade.__version__
+    assert str(tmp_path) in file
+    command = subprocess.run([binary / "modica", "send"], capture_output=True, text=True, check=False)
+    assert command.returncode == 2
+    assert "modica-facade[cli]" in command.stderr
