@@ -19,6 +19,9 @@ help:  ## list the targets
 demo: .venv/.installed  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)
 	@$(BIN)/modica demo $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')
 
+demo-v2: .venv/.installed  ## the same on REST v2
+	@$(BIN)/modica demo --v2 $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')
+
 test: .venv/.installed  ## run the tests, print coverage, fail under 95 % of branches
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 

@@ -14,7 +14,8 @@ def main() -> None:
             raise
         print("modica: the command line is an extra: pip install 'modica-facade[cli]'", file=sys.stderr)
         raise SystemExit(2) from None
-    command(prog_name="modica")
+    # On Windows click would replace %NAME%, ~ and * in arguments, and so in the text of a message.
+    command(prog_name="modica", windows_expand_args=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole story, step by step: send, broadcast, get, receipts, a reply matched by its reference.
+"""The whole story, step by step: send, broadcast, get, receipts, a reply and what it answers.
 
 On the embedded simulator, or (as far as that can be shown without a public address) on the real gateway. Nothing is
 printed here: each step is lines for a reader and facts for a program.
@@ -10,20 +10,23 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import attrs
+from attrs import frozen
 
-from modica_facade.client import Modica
-from modica_facade.models import BroadcastOutcome, DeliveryReceipt, InboundMessage
+from modica_facade.client import Modica, ModicaV2
+from modica_facade.models import DeliveryReceipt, InboundMessage
 from modica_facade.receiver import CallbackReceiver
 
-HANDSETS = ("+64211234567", "+64211234568", "+64211234569")
-NOBODY = "X"
-"""What the prose documentation shows as a destination that is refused: it costs nothing and reaches nobody."""
+from ._output import HEADING, facts, row
 
 LIVE_MESSAGES = 2
 
+_HANDSETS = ("+64211234567", "+64211234568", "+64211234569")
+# What the prose documentation shows as a destination that is refused: it costs nothing and reaches nobody.
+_NOBODY = "X"
+_TEXT, _TEXT_TO_ALL = "Kia ora from modica-facade", "Kia ora koutou from modica-facade"
 
-@attrs.frozen
+
+@frozen
 class Step:
     """One thing that happened.
 
@@ -40,15 +43,7 @@ class Step:
     facts: Mapping[str, Any]
 
 
-def row(outcome: BroadcastOutcome) -> str:
-    """An outcome as a line of a table."""
-    return f"{outcome.destination:<16} {outcome.status:<8} {outcome.id or '-':<20} {outcome.reason or ''}".rstrip()
-
-
-HEADING = f"{'destination':<16} {'status':<8} {'id':<20} reason"
-
-
-def on_simulator() -> Iterator[Step]:
+def on_simulator(*, v2: bool) -> Iterator[Step]:
     """The story from the first request to the reply; nothing leaves this machine."""
     from modica_facade.simulator import Simulator, serve
 
@@ -58,23 +53,23 @@ def on_simulator() -> Iterator[Step]:
     receiver = CallbackReceiver(
         on_receipt=receipts.append, on_inbound=inbound.append, username=username, password=callback_password
     )
-    with (
-        Simulator(username=username, password=password) as simulator,
-        serve(receiver.asgi) as receiver_url,
-        Modica(username, password, base_url=simulator.base_url) as modica,
-    ):
+    with Simulator(username=username, password=password) as simulator, serve(receiver.asgi) as receiver_url:
+        base_url = simulator.v2_base_url if v2 else simulator.base_url
         yield Step(
             "gateway",
-            f"The gateway here is the embedded simulator, {simulator.base_url}",
+            f"The gateway here is the embedded simulator, {base_url}",
             ("It follows the published documentation; nothing leaves this machine, no SMS is sent.",),
-            {"simulator": True, "base_url": simulator.base_url, "sms": 0},
+            {"simulator": True, "base_url": base_url, "sms": 0},
         )
 
-        def request_line() -> str:
+        def seen(_documented: str) -> str:
             request = simulator.requests[-1]
-            return f"{request.method} {request.path} -> {request.status_code}"
+            target = f"{request.path}?{request.query}" if request.query else request.path
+            return f"{request.method} {target} -> {request.status_code}"
 
-        yield from _calls(modica, HANDSETS[0], HANDSETS[1:], request_line)
+        reference = _new_reference()
+        with (ModicaV2 if v2 else Modica)(username, password, base_url=base_url) as modica:
+            yield from _calls(modica, _HANDSETS[0], _HANDSETS[1:], reference, seen)
 
         callback_url = receiver_url.replace("//", f"//{username}:{callback_password}@") + "/callbacks"
         simulator.dlr_url = simulator.mo_url = callback_url
@@ -82,34 +77,32 @@ def on_simulator() -> Iterator[Step]:
         yield Step(
             "receipts",
             f"Delivery receipts, posted to a CallbackReceiver mounted on {receiver_url}",
-            [f"{receipt.message_id:<20} {receipt.status:<10} {receipt.reference}" for receipt in receipts],
-            {"receipts": [_facts(receipt) for receipt in receipts]},
+            [f"{receipt.message_id:<36} {receipt.status:<10} {receipt.reference}" for receipt in receipts],
+            {"receipts": [facts(receipt) for receipt in receipts]},
         )
 
-        sent = {message.reference: message for message in simulator.messages}
-        simulator.reply(HANDSETS[0], "Ka pai!")
+        simulator.reply(_HANDSETS[0], "Ka pai!")
         simulator.deliver()
+        [reply] = inbound
+        # REST v2 documents no reference in a reply: all there is to match it by is the number it comes from.
+        store, key = {reference: _TEXT, _HANDSETS[0]: _TEXT}, reply.reference or reply.source
         yield Step(
             "reply",
-            "A reply comes in, and its reference says what it answers",
-            [
-                f"{reply.source}: {reply.content!r} answers reference {reply.reference}: "
-                f"{sent[reply.reference].content!r} to {sent[reply.reference].destination}"
-                for reply in inbound
-            ],
-            {"replies": [_facts(reply) for reply in inbound]},
+            f"A reply comes in, and its {'number' if v2 else 'reference'} says what it answers",
+            (f"{reply.source}: {reply.content!r}", f"answers {key}: {store[key]!r}"),
+            {"reply": facts(reply), "matched_by": key, "answers": store[key]},
         )
 
 
-def on_gateway(modica: Modica, destination: str) -> Iterator[Step]:
+def on_gateway(modica: Modica | ModicaV2, destination: str) -> Iterator[Step]:
     """Send, broadcast and get for real: two SMS, both to ``destination``."""
     yield Step(
         "gateway",
         f"This is the real thing: {modica!r}",
-        (f"{LIVE_MESSAGES} SMS will be sent to {destination}, and charged: one alone, one by broadcast.",),
+        (f"{LIVE_MESSAGES} SMS will be sent to {destination}, and charged.",),
         {"simulator": False, "client": repr(modica), "sms": LIVE_MESSAGES},
     )
-    yield from _calls(modica, destination, [destination], None)
+    yield from _calls(modica, destination, [destination], _new_reference(), str)
     yield Step(
         "callbacks",
         "Receipts and replies are left out",
@@ -118,42 +111,45 @@ def on_gateway(modica: Modica, destination: str) -> Iterator[Step]:
     )
 
 
+def _new_reference() -> str:
+    return f"demo-{secrets.token_hex(4)}"
+
+
 def _calls(
-    modica: Modica, destination: str, others: Sequence[str], request_line: Callable[[], str] | None
+    modica: Modica | ModicaV2, destination: str, others: Sequence[str], reference: str, seen: Callable[[str], str]
 ) -> Iterator[Step]:
-    """The three calls. ``request_line`` says what the gateway saw of the last one, if that can be known."""
-
-    def seen(documented: str) -> str:
-        return request_line() if request_line is not None else documented
-
-    # Chosen before the send: whatever happens to the call, receipts and replies lead back to it.
-    reference = f"demo-{secrets.token_hex(4)}"
-    sent = modica.send(destination, "Kia ora from modica-facade", reference=reference)
+    """The three calls; ``seen`` turns the request line of the documents into what the gateway saw, if that is known."""
+    # The reference was chosen before the send: whatever happens to the call, receipts lead back to it.
+    sent = modica.send(destination, _TEXT, reference=reference)
+    request = seen("POST /messages")
     yield Step(
         "send",
         "Send one message",
-        (seen("POST /messages"), f"id {sent.id}, reference {sent.reference}"),
-        {"request": seen("POST /messages"), "submitted": _facts(sent)},
+        (request, f"id {sent.id}, reference {sent.reference}"),
+        {"request": request, "submitted": facts(sent)},
     )
 
-    result = modica.broadcast([*others, NOBODY], "Kia ora koutou from modica-facade", reference=f"{reference}-all")
-    request = seen("POST /messages/broadcast")
+    everyone = [*others, _NOBODY]
+    if isinstance(modica, Modica):
+        outcomes = list(modica.broadcast(everyone, _TEXT_TO_ALL, reference=f"{reference}-all"))
+        title, request = "Broadcast", seen("POST /messages/broadcast")
+    else:
+        # REST v2 has no broadcast; this is one request a destination.
+        outcomes = list(modica.send_many(everyone, _TEXT_TO_ALL, reference=f"{reference}-all", concurrency=1))
+        title, request = "Send one by one", f"{seen('POST /messages')}, the last of {len(everyone)}"
+    submitted = sum(outcome.ok for outcome in outcomes)
     yield Step(
         "broadcast",
-        f"Broadcast to {len(result)} destinations: {len(result.submitted)} submitted, {len(result.failed)} failed",
-        (request, HEADING, *map(row, result)),
-        {"request": request, "outcomes": [_facts(outcome) for outcome in result]},
+        f"{title} to {len(outcomes)} destinations: {submitted} submitted, {len(outcomes) - submitted} failed",
+        (request, HEADING, *map(row, outcomes)),
+        {"request": request, "outcomes": [facts(outcome) for outcome in outcomes]},
     )
 
     message = modica.get(sent.id)
-    request = seen(f"GET /messages/{sent.id}")
+    request = seen(f"GET /messages/{sent.id}" if isinstance(modica, Modica) else f"GET /messages?id={sent.id}")
     yield Step(
         "get",
         "Get the first message back",
-        (request, *(f"{name:<12} {value}" for name, value in _facts(message).items() if value is not None)),
-        {"request": request, "message": _facts(message)},
+        (request, *(f"{name:<12} {value}" for name, value in facts(message).items() if value is not None)),
+        {"request": request, "message": facts(message)},
     )
-
-
-def _facts(noun: attrs.AttrsInstance) -> dict[str, Any]:
-    return attrs.asdict(noun, filter=lambda attribute, _: attribute.name not in ("raw", "data"))

@@ -1,0 +1,98 @@
+"""What goes to standard output: lines that no stranger's text can break, tables, CSV, JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import attrs
+import click
+
+from modica_facade.models import BroadcastOutcome
+
+Format = Literal["table", "csv", "jsonl"]
+
+HEADING = f"{'destination':<16} {'status':<8} {'id':<36} reason"
+
+
+def row(outcome: BroadcastOutcome) -> str:
+    """An outcome as a line under `HEADING`."""
+    return f"{outcome.destination:<16} {outcome.status:<8} {outcome.id or '-':<36} {outcome.reason or ''}".rstrip()
+
+
+def facts(noun: attrs.AttrsInstance) -> dict[str, Any]:
+    """A noun as JSON can carry it; decoded bytes are left out, the text they came from is there."""
+    return attrs.asdict(noun, filter=lambda attribute, _: attribute.name != "data")
+
+
+def printable(text: str) -> str:
+    """``text`` with an escape for every line break, terminal control and invisible character."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(line: str) -> None:
+    """Print a line for a reader."""
+    click.echo(printable(line))
+
+
+def print_json(fields: Mapping[str, Any]) -> None:
+    """Print a line for a program: ASCII only, so that it survives any console or pipe."""
+    click.echo(json.dumps(fields))
+
+
+def abandon() -> None:
+    """Nobody reads standard output any more: what is left in its buffer shall not fail once again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class OutcomePrinter:
+    """Prints outcomes as they come, for as long as that works.
+
+    Args:
+        format_: how.
+        on_failure: called when printing does not work any more.
+
+    Attributes:
+        failure: why it does not, or None.
+    """
+
+    def __init__(self, format_: Format, on_failure: Callable[[], object]) -> None:
+        self.failure: OSError | None = None
+        self._format = format_
+        self._on_failure = on_failure
+        if format_ == "table":
+            self._print(say, HEADING)
+        elif format_ == "csv":
+            self._print(_print_csv, [field.name for field in attrs.fields(BroadcastOutcome)])
+
+    def print(self, outcome: BroadcastOutcome) -> None:
+        """Print one."""
+        if self._format == "table":
+            self._print(say, row(outcome))
+        elif self._format == "csv":
+            self._print(_print_csv, list(facts(outcome).values()))
+        else:
+            self._print(print_json, facts(outcome))
+
+    def _print(self, how: Callable[[Any], None], what: object) -> None:
+        if self.failure is not None:
+            return
+        try:
+            how(what)
+        except OSError as error:
+            self.failure = error
+            abandon()
+            self._on_failure()
+
+
+def _print_csv(values: list[str | None]) -> None:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(values)
+    click.echo(line.getvalue(), nl=False)
