@@ -88,17 +88,17 @@ class AsgiApp:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
-        extra: list[tuple[bytes, bytes]] = []
+        headers = [(b"content-length", b"0")]
         try:
             response = await self._respond(_AsgiRequest(scope, receive))
         except _BodyNotReadError as error:
             response = error.response
             if scope.get("http_version", "1.1") < "2":  # HTTP/2 has no such header
-                extra.append((b"connection", b"close"))  # the rest will not be read
+                headers.append((b"connection", b"close"))  # the rest will not be read
         except _ClientLeftError:
             return
-        headers = [(name.encode(), value.encode()) for name, value in response.headers]
-        headers += [(b"content-length", b"0"), *extra]
+        for name, value in response.headers:
+            headers.append((name.encode(), value.encode()))
         await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 

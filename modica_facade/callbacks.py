@@ -135,7 +135,7 @@ def _decoded(content: str) -> bytes:
 
 
 def _id(payload: dict[str, Any], key: str) -> str:
-    value = _required(payload, key)
+    value = payload.get(key)
     if isinstance(value, str):
         if _NUMBER.fullmatch(value) and (len(value) < len(_LARGEST_ID) or value <= _LARGEST_ID):
             return value
@@ -143,41 +143,32 @@ def _id(payload: dict[str, Any], key: str) -> str:
             return value.lower()
     elif isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63:
         return str(value)
-    raise InvalidCallbackError(f"{key} is not a message id: neither a number from 1 to 2^63-1 nor a UUID", key=key)
+    raise _wrong(payload, key, "is not a message id: neither a number from 1 to 2^63-1 nor a UUID")
 
 
 def _text(payload: dict[str, Any], key: str, *, may_be_empty: bool = False) -> str:
-    value = _checked_text(_required(payload, key), key)
-    if not value and not may_be_empty:
-        raise InvalidCallbackError(f"{key} is empty", key=key)
-    return value
-
-
-def _optional_text(payload: dict[str, Any], key: str) -> str | None:
     value = payload.get(key)
-    return None if value is None else _checked_text(value, key)
-
-
-def _required(payload: dict[str, Any], key: str) -> object:
-    try:
-        value = payload[key]
-    except KeyError:
-        raise InvalidCallbackError(f"{key} is missing", key=key) from None
-    if value is None:
-        raise InvalidCallbackError(f"{key} is null", key=key)
-    return value
-
-
-def _checked_text(value: object, key: str) -> str:
     if not isinstance(value, str):
-        raise InvalidCallbackError(f"{key} is not text", key=key)
+        raise _wrong(payload, key, "is not text")
+    if not value and not may_be_empty:
+        raise _wrong(payload, key, "is empty")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
             # It would fail later, in the caller's database or answer.
-            raise InvalidCallbackError(f"{key} holds half a character (a lone surrogate)", key=key) from error
+            raise _wrong(payload, key, "holds half a character (a lone surrogate)") from error
     return value
+
+
+def _optional_text(payload: dict[str, Any], key: str) -> str | None:
+    return None if payload.get(key) is None else _text(payload, key, may_be_empty=True)
+
+
+def _wrong(payload: dict[str, Any], key: str, fault: str) -> InvalidCallbackError:
+    if payload.get(key) is None:
+        fault = "is null" if key in payload else "is missing"
+    return InvalidCallbackError(f"{key} {fault}", key=key)
 
 
 # The body as a whole: strict where Python's json is generous.

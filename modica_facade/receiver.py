@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hmac
 import logging
 import secrets
@@ -114,7 +114,7 @@ class CallbackReceiver:
         if scheme.lower() != b"basic":
             return False
         try:
-            given = base64.b64decode(token.strip(b" "), validate=True)
+            given = binascii.a2b_base64(token.strip(b" "), strict_mode=True)
         except ValueError:
             return False
         # The expected username has no colon, so equal bytes are equal usernames and equal passwords.

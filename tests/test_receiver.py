@@ -230,7 +230,7 @@ WRONG = {
     "longer": basic("gateway:secret "),
     "shorter": basic("gateway:secre"),
     "nul": basic("gateway:secret\0"),
-    "colon moved": basic("gateway:s:ecret"),
+    "colon moved": basic("gate:waysecret"),
     "not utf-8": basic(b"\xff\xfe:\xfd"),
     "long": basic("gateway:" + "x" * 10_000),
 }
