@@ -391,7 +391,7 @@ def _what_is_left(account: Counter[str], failure: OSError | None) -> ModicaError
         return kind(f"stopped, the outcomes cannot be written: {failure.strerror}")
     if account["unknown"]:
         return OutcomeUnknownError("some destinations may have been sent to in an earlier run; wait for their receipts")
-    return NotSentError("stopped as asked") if account["unsent"] else None
+    return NotSentError("stopped before the end") if account["unsent"] else None
 
 
 def _advice(account: Counter[str], results: Path | None) -> str:

@@ -148,7 +148,9 @@ class Journal:
             try:
                 _lock(file)
             except OSError as error:
-                raise ConfigurationError(f"{path} is in use by another broadcast: wait for it to end") from error
+                raise ConfigurationError(
+                    f"{path} cannot be locked ({error.strerror}): wait for the other broadcast that uses it"
+                ) from error
             self._read(file, path)
             file.seek(0, os.SEEK_END)
         except BaseException:
