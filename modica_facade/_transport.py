@@ -462,17 +462,21 @@ class _Lines:
     def give_back(self, line: _Line, keepalive: float) -> None:
         line.idle_since = now = time.monotonic()
         self._free.append(line)
-        # The bottom of a last-in-first-out list is what nobody needs any more.
-        while self._free and (self.closed or self._free[0].idle_since < now - keepalive):
-            with suppress(IndexError):
+        # The bottom of a last-in-first-out list is what nobody needs any more. It ends where another thread emptied it.
+        with suppress(IndexError):
+            while self.closed or self._free[0].idle_since < now - keepalive:
                 self._free.pop(0).transport.close()
 
     def close(self) -> None:
         self.closed = True
-        while self._free:
-            with suppress(IndexError):
-                self._free.pop().transport.close()
+        self.drop()
         self.watch.close()
+
+    def drop(self) -> None:
+        """Close what is idle; takes no lock, which a thread of the parent may hold for ever in a forked child."""
+        with suppress(IndexError):
+            while True:
+                self._free.pop().transport.close()
 
 
 class Transport:
@@ -541,7 +545,8 @@ class Transport:
             # A fork copied the parent's connections; two processes on one connection read each other's answers.
             # Closing the copies takes nothing from the parent: only this process's descriptors go.
             self._lines, inherited = _Lines(), lines
-            inherited.close()
+            self._lines.closed = inherited.closed
+            inherited.drop()
             lines = self._lines
         return lines
 
