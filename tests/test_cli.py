@@ -601,13 +601,14 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_unknown(gateway: Simulat
 def test_when_nobody_reads_the_rows_any_more_the_broadcast_stops_without_losing_one(
     gateway: Simulator, results: Path
 ) -> None:
-    command = ["--content", "Kia ora koutou", HERE, THERE, "--batch-size", "1", "--results", str(results)]
+    everyone = [HERE, "X", THERE]
+    command = ["--content", "Kia ora koutou", *everyone, "--batch-size", "2", "--results", str(results)]
     reader, writer = os.pipe()
     gateway.fail(match=lambda _: os.close(reader) is None)
     with process("broadcast", *command, stdout=writer) as running:
         os.close(writer)
         _, complaint = running.communicate()
-    assert (running.returncode, noted(results), sent_to(gateway)) == (3, {HERE: "success"}, {HERE: 1})
+    assert (running.returncode, noted(results), sent_to(gateway)) == (3, {HERE: "success", "X": "failure"}, {HERE: 1})
     assert [line.partition(":")[0] for line in complaint.splitlines()] == ["modica", "modica"]
 
 
@@ -812,7 +813,7 @@ def test_without_an_extra_the_command_says_what_to_install(module: str, argument
 
 
 def test_another_missing_module_is_a_bug_and_looks_like_one() -> None:
-    code = "import sys; sys.modules['attrs'] = None; from modica_facade.__main__ import main; main()"
+    code = "import sys; sys.modules['csv'] = None; from modica_facade.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr

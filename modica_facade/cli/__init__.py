@@ -444,7 +444,7 @@ def listen(port: int, username: str | None, password_env: str | None, as_json: b
         click.echo(f"modica: listening on {url} ({who}); Ctrl-C ends", err=True)
         with contextlib.suppress(KeyboardInterrupt):
             while not ended.wait(0.5):  # a wait without an end cannot be interrupted on Windows
-                pass
+                pass  # pragma: no cover - a test does not take that long
     if ended.is_set():
         raise BrokenPipeError
 
