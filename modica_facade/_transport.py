@@ -1,8 +1,11 @@
 """Connections we account for: each attempt of a call ends as an `Answer`, or as a `Lost` that says what was sent.
 
-A line is one ``httpx.HTTPTransport`` that holds at most one connection. Lines wait on a last-in-first-out free list, so
-the cost of a send does not grow with the number in flight, a doubtful connection is thrown away with everything that
-belongs to it, and a forked child or another event loop starts with none. Nothing here raises but for cancellation.
+A line is one connection: httpcore's own, the engine under httpx, reached through its public classes. Lines wait on a
+last-in-first-out free list, so the cost of a send does not grow with the number in flight, a doubtful connection is
+thrown away with everything that belongs to it, and a forked child or another event loop starts with none. A line looks
+at what passes: it ends at the deadline of the call whatever the pace of the bytes, and refuses an answer that was there
+before the question. Through a proxy, or when a test library has replaced httpx's transport, a line is an
+``httpx.HTTPTransport``; with the caller's own client it is that client. Nothing here raises but for cancellation.
 """
 
 from __future__ import annotations
@@ -12,18 +15,18 @@ import base64
 import functools
 import ipaddress
 import logging
-import math
 import os
 import re
-import socket
 import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, cast
+from types import FunctionType
+from typing import Any, Final, NamedTuple, cast
 
+import httpcore
 import httpx
 
 from ._calls import USER_AGENT, Answer, Call, Lost
@@ -50,14 +53,19 @@ class Site:
             a password.
     """
 
-    __slots__ = ("_secrets", "_urls", "base_url", "body_headers", "headers", "host", "keepalive", "limits", "proxy")
+    __slots__ = ("_prefix", "_secrets", "base_url", "body_headers", "headers", "host", "keepalive", "origin", "proxy")
 
     def __init__(self, base_url: str, username: str, password: str, accept: str, keepalive: float) -> None:
-        self.base_url, self.host = check_base_url(base_url)
+        scheme, authority, self.host, port, path = check_base_url(base_url)
+        self.base_url = f"{scheme}://{authority}{path}"
+        self.origin = httpcore.Origin(scheme.encode(), self.host.encode(), port)
         self.keepalive = check_seconds("keepalive", keepalive, zero=True)
+        self.proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
         token = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        # An httpx.Headers does not show an Authorization value in its repr.
         self.headers = httpx.Headers(
             {
+                "Host": authority,
                 "Accept": accept,
                 "Accept-Encoding": "identity",
                 "Authorization": f"Basic {token}",
@@ -65,24 +73,15 @@ class Site:
             }
         )
         self.body_headers = httpx.Headers([*self.headers.raw, (b"Content-Type", b"application/json")])
+        self._prefix = path
         # A closure, not an attribute: what dumps objects by their attributes does not find it.
         secrets = [token.encode(), *([password.encode()] if len(password) >= 6 else [])]
         self._secrets: Callable[[], list[bytes]] = lambda: secrets
-        self._urls: dict[str, httpx.URL] = {}
-        kept = 1 if self.keepalive else 0
-        self.limits = httpx.Limits(
-            max_connections=1, max_keepalive_connections=kept, keepalive_expiry=self.keepalive or None
-        )
-        self.proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
 
-    def url(self, path: str) -> httpx.URL:
-        """The full URL of a path; those of sends are few and kept, parsing one costs a tenth of a send."""
-        url = self._urls.get(path)
-        if url is None:
-            url = httpx.URL(self.base_url + path)
-            if path.count("/") < 3 and "?" not in path and not path[-1].isdigit():
-                self._urls[path] = url
-        return url
+    def url(self, path: str) -> httpcore.URL:
+        """The full URL of a path, as httpcore wants it."""
+        scheme, host, port = self.origin.scheme, self.origin.host, self.origin.port
+        return httpcore.URL(scheme=scheme, host=host, port=port, target=f"{self._prefix}{path}".encode("ascii"))
 
     def redact(self, text: bytes) -> bytes:
         """What a stranger wrote, without our credentials: a debugging proxy echoes request headers into error pages."""
@@ -90,9 +89,15 @@ class Site:
             text = text.replace(secret, b"[redacted]")
         return text
 
-    def tls(self) -> ssl.SSLContext | bool:
+    def tls(self) -> ssl.SSLContext | None:
         """The shared TLS settings; plain http, allowed for loopback only, needs none."""
-        return False if self.base_url.startswith("http:") else _tls(*_ca_settings())
+        return None if self.origin.scheme == b"http" else _tls(*_ca_settings())
+
+    def through_httpx(self) -> dict[str, Any]:
+        """How an ``httpx.HTTPTransport`` is made that holds at most one connection."""
+        kept = 1 if self.keepalive else 0
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=kept, keepalive_expiry=self.keepalive)
+        return {"verify": self.tls() or False, "limits": limits, "proxy": self.proxy}
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
@@ -103,12 +108,12 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
     return float(value)  # type: ignore[arg-type]  # checked in the line above, which mypy cannot follow
 
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])", re.ASCII)
+_HOST_AND_PORT = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
 _URL = re.compile(r"(https?)://([^/]*)(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?", re.ASCII)
 
 
-def check_base_url(base_url: object) -> tuple[str, str]:
-    """The base URL without a closing slash, and its host.
+def check_base_url(base_url: object) -> tuple[str, str, str, int, str]:
+    """Scheme, authority as the Host header has it, host, port, and path without a closing slash.
 
     Raises:
         ConfigurationError: not https (http for a loopback host), or more in it than host, port and path.
@@ -116,28 +121,29 @@ def check_base_url(base_url: object) -> tuple[str, str]:
     match = _URL.fullmatch(base_url) if isinstance(base_url, str) else None
     if match is None:
         raise ConfigurationError("base_url must be like https://host/path: no user, query, fragment or odd characters")
-    scheme, authority, path = match[1], match[2], (match[3] or "").rstrip("/")
-    host, colon, port = authority.rpartition(":")
-    if not colon or authority.endswith("]"):
-        host, port = authority, ""
+    scheme, authority, path = match[1], match[2].lower(), (match[3] or "").rstrip("/")
     if "@" in authority:
         raise ConfigurationError("base_url must not hold credentials; pass username and password instead")
-    if not _HOST.fullmatch(host):
-        raise ConfigurationError("base_url has no usable host; write it like https://host/path")
-    if (colon and not authority.endswith("]")) and not (port.isdecimal() and 1 <= int(port) <= 65535):
+    parts = _HOST_AND_PORT.fullmatch(authority)
+    if parts is None:
+        raise ConfigurationError("base_url has no usable host and port; write it like https://host/path")
+    host, standard = parts[1], 443 if scheme == "https" else 80
+    port = int(parts[2] or standard)
+    if not 1 <= port <= 65535:
         raise ConfigurationError("base_url has a port outside 1 to 65535")
     if any(part in {".", ".."} for part in path.split("/")):
         raise ConfigurationError("base_url has . or .. in its path; write the path in full")
-    if scheme == "http" and not _is_loopback(host):
+    bare = host.strip("[]")
+    if scheme == "http" and not _is_loopback(bare):
         raise ConfigurationError("base_url must begin with https://: http would show password and text to everyone")
-    return f"{scheme}://{authority}{path}", host
+    return scheme, host if port == standard else f"{host}:{port}", bare, port, path
 
 
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -170,12 +176,15 @@ def _tls(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
 
 # What an attempt proved
 
+Head = tuple[int, Sequence[tuple[bytes, bytes]]]
+Trace = Callable[[str, Mapping[str, Any]], object]
+
 # httpcore's public trace events after which the body of a request may still be wholly on this machine. Any event that
 # is not listed, one of a future httpcore too, counts as "the request was written".
-_STATES: Final = ("started", "complete", "failed")
-_CONNECTING: Final = frozenset(
+_HEAD: Final = "http11.receive_response_headers.complete"
+_SILENT: Final = frozenset(
     f"{step}.{state}"
-    for state in _STATES
+    for state in ("started", "complete", "failed")
     for step in (
         "connection.connect_tcp",
         "connection.connect_unix_socket",
@@ -186,24 +195,25 @@ _CONNECTING: Final = frozenset(
         "socks.connect_tcp",
         "socks.setup_socks5_connection",
         "socks.start_tls",
+        *(
+            f"{protocol}.{step}"
+            for protocol in ("http11", "http2")
+            for step in (
+                "send_connection_init",
+                "receive_remote_settings",
+                "send_request_headers",
+                "send_request_body",
+                "receive_response_headers",
+                "receive_response_body",
+                "response_closed",
+            )
+        ),
     )
-)
-_SILENT: Final = frozenset(
-    f"{protocol}.{step}.{state}"
-    for protocol in ("http11", "http2")
-    for state in _STATES
-    for step in (
-        "send_connection_init",
-        "receive_remote_settings",
-        "send_request_headers",
-        "send_request_body",
-        "receive_response_headers",
-        "receive_response_body",
-        "response_closed",
-    )
-) - {"http11.send_request_body.started", "http2.send_request_body.started", "http11.receive_response_headers.complete"}
-_HEAD: Final = "http11.receive_response_headers.complete"
+) - {"http11.send_request_body.started", "http2.send_request_body.started", _HEAD}
 _NEVER_SENT: Final = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.ProxyError,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -214,28 +224,24 @@ _NEVER_SENT: Final = (
 
 
 class Evidence:
-    """Listens to one attempt through the ``trace`` extension: was the body begun, what head came, on which socket."""
+    """Listens to one attempt through the ``trace`` extension: was the body begun, what head came."""
 
-    __slots__ = ("head", "late", "seen", "stream", "wrote")
+    __slots__ = ("head", "seen", "wrote")
 
     def __init__(self) -> None:
         self.wrote = False
         self.seen = False
-        self.late = False
-        self.head: tuple[int, httpx.Headers] | None = None
-        self.stream: Any = None
+        self.head: Head | None = None
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.seen = True
         if event in _SILENT:
             return
-        if event in _CONNECTING:
-            self.stream = info.get("return_value") or self.stream
-        elif event == _HEAD:
+        if event == _HEAD:
             # Before the body was begun, this is a proxy's answer to CONNECT.
             if self.wrote:
                 _, status, _, headers = info["return_value"]
-                self.head = status, httpx.Headers(headers)
+                self.head = status, headers
         else:
             request = info.get("request")
             self.wrote = self.wrote or request is None or request.method != b"CONNECT"
@@ -248,20 +254,11 @@ class Evidence:
         """Could the gateway have seen the whole request? Without any event the type of the error decides."""
         return self.wrote or not (self.seen or isinstance(error, _NEVER_SENT))
 
-    def cut_off(self) -> None:
-        """End the attempt from another thread: its deadline has passed."""
-        self.late = True
-        line = self.stream.get_extra_info("socket") if self.stream is not None else None
-        if isinstance(line, socket.socket):
-            # Not SSLSocket.shutdown: that would take the TLS object from under the thread that reads.
-            with suppress(OSError):
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
-
 
 class _Attempt:
     """One attempt of one call, the part that both colours share: what to send, what came, what it means."""
 
-    __slots__ = ("_chunks", "_size", "_timeout", "call", "cut", "evidence", "head", "left", "site", "until")
+    __slots__ = ("_chunks", "_size", "_timeout", "call", "cut", "evidence", "head", "late", "left", "site", "until")
 
     def __init__(self, site: Site, call: Call[Any], timeout: float, until: float) -> None:
         self.site = site
@@ -269,24 +266,39 @@ class _Attempt:
         self.until = until
         self.left = max(0.001, until - time.monotonic())
         self.evidence = Evidence()
-        self.head: tuple[int, httpx.Headers] | None = None
+        self.head: Head | None = None
         self.cut: str | None = None
+        self.late = False
         self._timeout = timeout
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def request(self, trace: Callable[..., Any], build: Callable[..., httpx.Request] = httpx.Request) -> httpx.Request:
-        """The request; ``build`` may be the caller's own client's, which adds the headers and cookies it was given."""
-        call, left = self.call, self.left
+    def _extensions(self, trace: Trace) -> dict[str, Any]:
+        left = self.left
         timeout = {
             "connect": min(CONNECT_SECONDS, left),
             "write": min(WRITE_SECONDS, left),
             "read": min(self._timeout, left),
             "pool": min(PLACE_SECONDS, left),
         }
-        headers = self.site.headers if call.body is None else self.site.body_headers
-        extensions = {"timeout": timeout, "trace": trace}
-        return build(call.method, self.site.url(call.path), headers=headers, content=call.body, extensions=extensions)
+        return {"timeout": timeout, "trace": trace}
+
+    def request(self, trace: Trace) -> httpcore.Request:
+        """The request for a connection of ours."""
+        site, call = self.site, self.call
+        url, extensions = site.url(call.path), self._extensions(trace)
+        if call.body is None:
+            return httpcore.Request(call.method, url, headers=site.headers.raw, extensions=extensions)
+        length = (b"Content-Length", b"%d" % len(call.body))
+        headers = [*site.body_headers.raw, length]
+        return httpcore.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
+
+    def httpx_request(self, trace: Trace, build: Callable[..., httpx.Request] = httpx.Request) -> httpx.Request:
+        """The same for httpx; ``build`` may be the caller's own client's, with the headers and cookies it was given."""
+        site, call = self.site, self.call
+        headers = site.headers if call.body is None else site.body_headers
+        url, extensions = site.base_url + call.path, self._extensions(trace)
+        return build(call.method, url, headers=headers, content=call.body, extensions=extensions)
 
     def feed(self, chunk: bytes) -> bool:
         """Take a piece of the body; False: enough, stop reading."""
@@ -294,7 +306,7 @@ class _Attempt:
         if self._size > LARGEST_BODY:
             self.cut = f"longer than {LARGEST_BODY} bytes"
         elif time.monotonic() > self.until:
-            self.evidence.late = True
+            self.late = True
             self.cut = _LATE
         else:
             self._chunks.append(chunk)
@@ -302,23 +314,24 @@ class _Attempt:
         return False
 
     def answer(self, *, timed_out: bool = False) -> Answer:
+        """What came, whole or cut."""
         assert self.head is not None
         status, headers = self.head
         body = b"".join(self._chunks)
         if not 200 <= status < 300:
             body = self.site.redact(body)
-        timed_out = timed_out or self.evidence.late
-        return Answer(status, body, headers.get("location"), headers.get("retry-after"), self.cut, timed_out)
+        location, retry_after = _header(headers, b"location"), _header(headers, b"retry-after")
+        return Answer(status, body, location, retry_after, self.cut, timed_out or self.late)
 
     def failed(self, error: Exception) -> Answer | Lost:
         """The attempt ended with an error: after a head that is an answer cut short, before it the request is lost."""
         site, evidence = self.site, self.evidence
-        evidence.late = evidence.late or time.monotonic() > self.until
+        self.late = self.late or time.monotonic() > self.until
+        timed_out = self.late or isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError)
         # The text of a LocalProtocolError can repeat a header.
-        text = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
+        text = "" if isinstance(error, httpx.LocalProtocolError | httpcore.LocalProtocolError) else str(error)
         text = site.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-        reason = _LATE if evidence.late else f"{type(error).__name__}: {text}" if text else type(error).__name__
-        timed_out = evidence.late or isinstance(error, httpx.TimeoutException | TimeoutError)
+        reason = _LATE if self.late else f"{type(error).__name__}: {text}" if text else type(error).__name__
         self.head = self.head or evidence.head
         if self.head is not None:
             self.cut = reason
@@ -329,7 +342,7 @@ class _Attempt:
             reason=f"{reason} ({site.host})",
             timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
-            repeatable=not (certificate or evidence.late),
+            repeatable=not (certificate or self.late),
             cause=_bare(error),
         )
 
@@ -348,6 +361,9 @@ class _Attempt:
             yield
         except Exception as error:  # noqa: BLE001 - the outcome of the call is known; this must not replace it
             self.cut = type(error).__name__
+        except BaseException as error:  # noqa: BLE001 - says what is known, and passes on
+            self.cut = type(error).__name__
+            raise self.interrupted(error)  # noqa: B904 - the same exception
 
     @property
     def reusable(self) -> bool:
@@ -355,7 +371,12 @@ class _Attempt:
         return self.cut is None and self.head is not None and 200 <= self.head[0] < 500 and self.site.keepalive > 0
 
 
-_CLOSED: Final = "this client was closed; make a new one"
+def _header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
+    values = [value for key, value in headers if key.lower() == name]
+    return values[0].decode("latin-1") if len(values) == 1 else None
+
+
+_CLOSED: Final = "this client, or the http_client it was given, was closed; make a new one"
 _LATE: Final = "the deadline of the call passed"
 _NO_PLACE: Final = Lost(
     sent=False,
@@ -383,100 +404,157 @@ def _bare(error: BaseException) -> BaseException:
     return error.with_traceback(None)
 
 
+def _replaced(function: object) -> bool:
+    """Has a test library or an instrumentation put something of its own where httpx's transport handles a request?"""
+    return not (isinstance(function, FunctionType) and function.__globals__ is httpx.HTTPTransport.__init__.__globals__)
+
+
+# What was in the connection before the question was asked is not its answer: it was meant for somebody else.
+_STALE: Final = "an answer was there before the request: it belongs to another one"
+
+
 # Blocking
 
 
-class _Line:
-    """A transport that holds at most one connection; ``stream`` is that connection's, as far as it is known."""
-
-    __slots__ = ("idle_since", "stream", "transport")
-
-    def __init__(self, site: Site) -> None:
-        self.transport = httpx.HTTPTransport(verify=site.tls(), limits=site.limits, proxy=site.proxy)
-        self.stream: Any = None
-        self.idle_since = 0.0
+class _Reply(NamedTuple):
+    head: Head
+    stream: Iterable[bytes]
+    close: Callable[[], None]
 
 
-class _Watch:
-    """Cuts attempts off at their deadline: a time-out per read never fires on a server that drips.
+class _Stream(httpcore.NetworkStream):
+    """httpcore's stream, within the deadline of the call that uses it, and noting whether it was read since written."""
 
-    Its thread starts with the first call, sleeps until the earliest deadline, and ends when it wakes to nothing to do.
-    """
+    def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
+        self._inner = inner
+        self._line = line
 
-    def __init__(self) -> None:
-        self._due: dict[Evidence, float] = {}
-        self._changed = threading.Condition()
-        self._wakes = math.inf
-        self._running = False
+    def _within(self, timeout: float | None, late: type[Exception]) -> float:
+        left = self._line.until - time.monotonic()
+        if left <= 0:
+            raise late(_LATE)
+        return left if timeout is None else min(timeout, left)
 
-    def add(self, evidence: Evidence, until: float) -> None:
-        with self._changed:
-            self._due[evidence] = until
-            if until < self._wakes:
-                self._wakes = until
-                if self._running:
-                    self._changed.notify()
-                else:
-                    self._running = True
-                    threading.Thread(target=self._run, name="modica_facade deadlines", daemon=True).start()
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._line.fresh = True
+        return self._inner.read(max_bytes, self._within(timeout, httpcore.ReadTimeout))
 
-    def discard(self, evidence: Evidence) -> None:
-        with self._changed:
-            self._due.pop(evidence, None)
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._line.fresh = False
+        self._inner.write(buffer, self._within(timeout, httpcore.WriteTimeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        within = self._within(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, within), self._line)
 
     def close(self) -> None:
-        """Wake the thread, so that it need not sleep out its time when nothing is in flight."""
-        with self._changed:
-            self._changed.notify()
+        self._inner.close()
 
-    def _run(self) -> None:
-        with self._changed:
-            while self._due:
-                now = time.monotonic()
-                for evidence in [evidence for evidence, until in self._due.items() if until <= now]:
-                    del self._due[evidence]
-                    evidence.cut_off()
-                self._wakes = min(self._due.values(), default=now)
-                if self._due:
-                    self._changed.wait(self._wakes - now)
-            self._wakes = math.inf
-            self._running = False
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """httpcore's own sockets, each as a `_Stream` of its line."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = httpcore.SyncBackend().connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(stream, self._line)
+
+
+class _Line:
+    """One connection of ours."""
+
+    def __init__(self, site: Site) -> None:
+        self.idle_since = self.until = 0.0
+        self.fresh = False
+        self._connection = httpcore.HTTPConnection(
+            site.origin, ssl_context=site.tls(), keepalive_expiry=site.keepalive, network_backend=_Backend(self)
+        )
+
+    def ask(self, attempt: _Attempt) -> _Reply:
+        self.until = attempt.until
+        response = self._connection.handle_request(attempt.request(attempt.evidence))
+        if not self.fresh:
+            attempt.evidence.head = None
+            raise httpcore.RemoteProtocolError(_STALE)
+        return _Reply((response.status, response.headers), cast("Iterable[bytes]", response.stream), response.close)
+
+    def expired(self) -> bool:
+        return self._connection.has_expired() or self._connection.is_closed()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _HttpxLine:
+    """A connection behind an httpx transport: through a proxy, or when that transport has been replaced."""
+
+    def __init__(self, site: Site) -> None:
+        self.idle_since = 0.0
+        self._transport = httpx.HTTPTransport(**site.through_httpx())
+
+    def ask(self, attempt: _Attempt) -> _Reply:
+        return _reply(self._transport.handle_request(attempt.httpx_request(attempt.evidence)))
+
+    def expired(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def _reply(response: httpx.Response) -> _Reply:
+    head = response.status_code, response.headers.raw
+    return _Reply(head, cast("httpx.SyncByteStream", response.stream), response.close)
 
 
 class _Lines:
-    """What one process has: the free list, the deadline watch, and the places that bound the calls in flight."""
+    """What one process has: the free list, and the places that bound the calls in flight."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.places = threading.Semaphore(MOST_IN_FLIGHT)
-        self.watch = _Watch()
         self.closed = False
-        self._free: list[_Line] = []
+        self._free: list[_Line | _HttpxLine] = []
 
-    def take(self, site: Site) -> _Line:
-        try:
-            return self._free.pop()
-        except IndexError:
-            return _Line(site)
+    def take(self, site: Site) -> _Line | _HttpxLine:
+        kind = _HttpxLine if site.proxy is not None or _replaced(httpx.HTTPTransport.handle_request) else _Line
+        while self._free:
+            try:
+                line = self._free.pop()
+            except IndexError:
+                break
+            if isinstance(line, kind) and not line.expired():
+                return line
+            line.close()
+        return kind(site)
 
-    def give_back(self, line: _Line, keepalive: float) -> None:
+    def give_back(self, line: _Line | _HttpxLine, keepalive: float) -> None:
         line.idle_since = now = time.monotonic()
         self._free.append(line)
-        # The bottom of a last-in-first-out list is what nobody needs any more. It ends where another thread emptied it.
-        with suppress(IndexError):
-            while self.closed or self._free[0].idle_since < now - keepalive:
-                self._free.pop(0).transport.close()
+        # The bottom of a last-in-first-out list is what nobody needs any more.
+        while self._free and (self.closed or self._free[0].idle_since < now - keepalive):
+            with suppress(IndexError):
+                self._free.pop(0).close()
 
     def close(self) -> None:
         self.closed = True
-        self.drop()
-        self.watch.close()
-
-    def drop(self) -> None:
-        """Close what is idle; takes no lock, which a thread of the parent may hold for ever in a forked child."""
-        with suppress(IndexError):
-            while True:
-                self._free.pop().transport.close()
+        while self._free:
+            with suppress(IndexError):
+                self._free.pop().close()
 
 
 class Transport:
@@ -504,20 +582,17 @@ class Transport:
         attempt = _Attempt(self._site, call, timeout, until)
         if not lines.places.acquire(timeout=min(PLACE_SECONDS, attempt.left)):
             return _NO_PLACE
-        evidence = attempt.evidence
-        line: _Line | None = None
-        response: httpx.Response | None = None
-        lines.watch.add(evidence, until)
+        line: _Line | _HttpxLine | None = None
+        reply: _Reply | None = None
         try:
             if self._client is None:
                 line = lines.take(self._site)
-                evidence.stream = line.stream
-                response = line.transport.handle_request(attempt.request(evidence))
+                reply = line.ask(attempt)
             else:
-                request = attempt.request(evidence, self._client.build_request)
-                response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
-            attempt.head = response.status_code, response.headers
-            for chunk in cast("httpx.SyncByteStream", response.stream):
+                request = attempt.httpx_request(attempt.evidence, self._client.build_request)
+                reply = _reply(self._client.send(request, stream=True, auth=None, follow_redirects=False))
+            attempt.head = reply.head
+            for chunk in reply.stream:
                 if not attempt.feed(chunk):
                     break
             outcome: Answer | Lost = attempt.answer()
@@ -526,16 +601,14 @@ class Transport:
         except BaseException as error:  # noqa: BLE001 - says what is known, and passes on
             raise attempt.interrupted(error)  # noqa: B904 - the same exception, without frames that hold credentials
         finally:
-            lines.watch.discard(evidence)
-            if response is not None:
+            if reply is not None:
                 with attempt.closing():
-                    response.close()
+                    reply.close()
             if line is not None and attempt.reusable:
-                line.stream = evidence.stream
                 lines.give_back(line, self._site.keepalive)
             elif line is not None:
                 with attempt.closing():
-                    line.transport.close()
+                    line.close()
             lines.places.release()
         return outcome
 
@@ -545,8 +618,7 @@ class Transport:
             # A fork copied the parent's connections; two processes on one connection read each other's answers.
             # Closing the copies takes nothing from the parent: only this process's descriptors go.
             self._lines, inherited = _Lines(), lines
-            self._lines.closed = inherited.closed
-            inherited.drop()
+            inherited.close()
             lines = self._lines
         return lines
 
@@ -558,12 +630,107 @@ class Transport:
 # Asynchronous: the same, with await
 
 
+class _AsyncReply(NamedTuple):
+    head: Head
+    stream: AsyncIterable[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """httpcore's stream, noting whether it was read since written; the deadline is the task's."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, line: _AsyncLine) -> None:
+        self._inner = inner
+        self._line = line
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's interface
+        self._line.fresh = True
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's interface
+        self._line.fresh = False
+        await self._inner.write(buffer, timeout)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._line)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    """httpcore's own sockets, each as an `_AsyncStream` of its line."""
+
+    def __init__(self, line: _AsyncLine) -> None:
+        self._line = line
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        # Type checkers see the stand-in that httpcore has for an environment without anyio, which httpx requires.
+        backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        return _AsyncStream(await backend.connect_tcp(host, port, timeout, local_address, socket_options), self._line)
+
+
 class _AsyncLine:
-    __slots__ = ("idle_since", "transport")
+    """One connection of ours."""
 
     def __init__(self, site: Site) -> None:
-        self.transport = httpx.AsyncHTTPTransport(verify=site.tls(), limits=site.limits, proxy=site.proxy)
         self.idle_since = 0.0
+        self.fresh = False
+        self._connection = httpcore.AsyncHTTPConnection(
+            site.origin, ssl_context=site.tls(), keepalive_expiry=site.keepalive, network_backend=_AsyncBackend(self)
+        )
+
+    async def ask(self, attempt: _Attempt) -> _AsyncReply:
+        response = await self._connection.handle_async_request(attempt.request(attempt.evidence.listen))
+        if not self.fresh:
+            attempt.evidence.head = None
+            raise httpcore.RemoteProtocolError(_STALE)
+        head = response.status, response.headers
+        return _AsyncReply(head, cast("AsyncIterable[bytes]", response.stream), response.aclose)
+
+    def expired(self) -> bool:
+        return self._connection.has_expired() or self._connection.is_closed()
+
+    async def close(self) -> None:
+        await self._connection.aclose()
+
+
+class _AsyncHttpxLine:
+    """A connection behind an httpx transport: through a proxy, or when that transport has been replaced."""
+
+    def __init__(self, site: Site) -> None:
+        self.idle_since = 0.0
+        self._transport = httpx.AsyncHTTPTransport(**site.through_httpx())
+
+    async def ask(self, attempt: _Attempt) -> _AsyncReply:
+        request = attempt.httpx_request(attempt.evidence.listen)
+        return _async_reply(await self._transport.handle_async_request(request))
+
+    def expired(self) -> bool:
+        return False
+
+    async def close(self) -> None:
+        await self._transport.aclose()
+
+
+def _async_reply(response: httpx.Response) -> _AsyncReply:
+    head = response.status_code, response.headers.raw
+    return _AsyncReply(head, cast("httpx.AsyncByteStream", response.stream), response.aclose)
 
 
 class _AsyncLines:
@@ -573,21 +740,28 @@ class _AsyncLines:
         self.loop = loop
         self.places = asyncio.Semaphore(MOST_IN_FLIGHT)
         self.closed = False
-        self._free: list[_AsyncLine] = []
+        self._free: list[_AsyncLine | _AsyncHttpxLine] = []
 
-    def take(self, site: Site) -> _AsyncLine:
-        return self._free.pop() if self._free else _AsyncLine(site)
+    async def take(self, site: Site) -> _AsyncLine | _AsyncHttpxLine:
+        proxied = site.proxy is not None or _replaced(httpx.AsyncHTTPTransport.handle_async_request)
+        kind = _AsyncHttpxLine if proxied else _AsyncLine
+        while self._free:
+            line = self._free.pop()
+            if isinstance(line, kind) and not line.expired():
+                return line
+            await line.close()
+        return kind(site)
 
-    async def give_back(self, line: _AsyncLine, keepalive: float) -> None:
+    async def give_back(self, line: _AsyncLine | _AsyncHttpxLine, keepalive: float) -> None:
         line.idle_since = now = time.monotonic()
         self._free.append(line)
         while self._free and (self.closed or self._free[0].idle_since < now - keepalive):
-            await self._free.pop(0).transport.aclose()
+            await self._free.pop(0).close()
 
     async def close(self) -> None:
         self.closed = True
         while self._free:
-            await self._free.pop().transport.aclose()
+            await self._free.pop().close()
 
 
 class AsyncTransport:
@@ -606,19 +780,19 @@ class AsyncTransport:
         attempt = _Attempt(self._site, call, timeout, until)
         if not await _place(lines.places, min(PLACE_SECONDS, attempt.left)):
             return _NO_PLACE
-        evidence = attempt.evidence
-        line: _AsyncLine | None = None
-        response: httpx.Response | None = None
+        line: _AsyncLine | _AsyncHttpxLine | None = None
+        reply: _AsyncReply | None = None
         try:
             async with asyncio.timeout(attempt.left):
                 if self._client is None:
-                    line = lines.take(self._site)
-                    response = await line.transport.handle_async_request(attempt.request(evidence.listen))
+                    line = await lines.take(self._site)
+                    reply = await line.ask(attempt)
                 else:
-                    request = attempt.request(evidence.listen, self._client.build_request)
+                    request = attempt.httpx_request(attempt.evidence.listen, self._client.build_request)
                     response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
-                attempt.head = response.status_code, response.headers
-                async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                    reply = _async_reply(response)
+                attempt.head = reply.head
+                async for chunk in reply.stream:
                     if not attempt.feed(chunk):
                         break
             outcome: Answer | Lost = attempt.answer()
@@ -627,14 +801,14 @@ class AsyncTransport:
         except BaseException as error:  # noqa: BLE001 - says what is known, and passes on
             raise attempt.interrupted(error)  # noqa: B904 - the same exception, without frames that hold credentials
         finally:
-            if response is not None:
+            if reply is not None:
                 with attempt.closing():
-                    await response.aclose()
+                    await reply.close()
             if line is not None and attempt.reusable:
                 await lines.give_back(line, self._site.keepalive)
             elif line is not None:
                 with attempt.closing():
-                    await line.transport.aclose()
+                    await line.close()
             lines.places.release()
         return outcome
 
