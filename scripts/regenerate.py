@@ -12,11 +12,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from spec import SpecError, apply_overlay, check_names, dump, parse, to_openapi3, validate
+from convert import to_openapi3
+from spec import SpecError, apply_overlay, check_names, dump, parse, validate
 
 ROOT = Path(__file__).resolve().parents[1]
 # What decides the bytes; pinned in pyproject.toml, repeated in the lock.
@@ -25,11 +27,12 @@ TOOLS = ("openapi-python-client", "python-jsonpath", "pyyaml", "ruff")
 
 @dataclass(frozen=True)
 class Api:
-    """One of the vendor's services: its names in openapi/ and generated/."""
+    """One of the vendor's services: its names in openapi/ and generated/, and where the vendor publishes it."""
 
     name: str
     published: str
     package: str
+    source: str
 
     @property
     def overlay(self) -> str:
@@ -43,37 +46,50 @@ class Api:
 
 
 APIS = (
-    Api("gateway-v1", "published/gateway-v1.swagger.yaml", "modica_gateway_v1"),
-    Api("sms-v2", "published/sms-v2.openapi.yaml", "modica_sms_v2"),
+    Api(
+        "gateway-v1",
+        "published/gateway-v1.swagger.yaml",
+        "modica_gateway_v1",
+        "https://sms.optus.com.au/docs/api/mobile-gateway-rest-v1.yaml",
+    ),
+    Api(
+        "sms-v2",
+        "published/sms-v2.openapi.yaml",
+        "modica_sms_v2",
+        "https://sms.optus.com.au/docs/api/mobile-gateway-rest-v2.yaml",
+    ),
 )
 
 
-def build(inputs: Path, out: Path) -> None:
-    """Make everything from the folder `inputs` (an openapi/) into the empty folder `out` (openapi/ and generated/)."""
+def build(inputs: Path, out: Path, redundant: list[str] | None = None) -> None:
+    """Make everything from the folder `inputs` (an openapi/) into the empty folder `out` (openapi/ and generated/).
+
+    An overlay action with nothing left to do is noted in `redundant`; without that list it is an error.
+    """
     lock: dict[str, dict[str, str]] = {"inputs": {}, "products": {}, "generated": {}}
     (out / "openapi").mkdir()
     (out / "generated").mkdir()
     for api in APIS:
         product = out / "openapi" / api.product
-        product.write_bytes(make_product(api, inputs))
+        product.write_bytes(make_product(api, inputs, redundant))
         package = out / "generated" / api.package
         generate(product, package)
         for name in (api.published, api.overlay):
-            lock["inputs"][name] = _sha256((inputs / name).read_bytes())
-        lock["products"][api.product] = _sha256(product.read_bytes())
-        lock["generated"][api.package] = _sha256(
-            json.dumps({k: _sha256(v) for k, v in read_tree(package).items()}).encode()
+            lock["inputs"][name] = sha256((inputs / name).read_bytes())
+        lock["products"][api.product] = sha256(product.read_bytes())
+        lock["generated"][api.package] = sha256(
+            json.dumps({k: sha256(v) for k, v in read_tree(package).items()}).encode()
         )
     lock["tools"] = {tool: version(tool) for tool in TOOLS}
     (out / "openapi" / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
 
 
-def make_product(api: Api, inputs: Path) -> bytes:
+def make_product(api: Api, inputs: Path, redundant: list[str] | None = None) -> bytes:
     """Read the published document and its overlay and return the corrected OpenAPI 3.0 document."""
     published = parse((inputs / api.published).read_bytes(), api.published)
     validate(published, f"{api.published}#")
     overlay = parse((inputs / api.overlay).read_bytes(), api.overlay)
-    product = apply_overlay(to_openapi3(published, f"{api.published}#"), overlay, api.overlay)
+    product = apply_overlay(to_openapi3(published, f"{api.published}#"), overlay, api.overlay, redundant)
     validate(product, f"{api.product}#")
     check_names(product, f"{api.product}#")
     header = f"# Made from {api.published} and {api.overlay}: do not edit, run `make regenerate`.\n"
@@ -121,7 +137,8 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
+    """The hash of a file as the lock and SOURCES.md have it."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -143,11 +160,14 @@ def differences(old: dict[str, bytes], new: dict[str, bytes], words: tuple[str, 
     ]
 
 
-def swap(built: Path, root: Path, attic: Path) -> None:
+OUTPUTS = (*(f"openapi/{api.product}" for api in APIS), "openapi/lock.json", "generated")
+
+
+def swap(built: Path, root: Path, attic: Path, names: Sequence[str] = OUTPUTS) -> None:
     """Put what was built in the place of what is there, all of it or, when anything fails, none of it."""
     undo: list[tuple[Path, Path]] = []
     try:
-        for name in (*(f"openapi/{api.product}" for api in APIS), "openapi/lock.json", "generated"):
+        for name in names:
             new, old, kept = built / name, root / name, attic / Path(name).name
             undo += [(kept, old), (old, new)]
             if old.exists():
