@@ -233,6 +233,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(gateway: Simula
         assert line.startswith("modica: ")
 
 
+def test_an_error_is_one_line_whatever_was_typed(gateway: Simulator) -> None:
+    result = modica("send", HERE, "Kia ora", "--sms-class", "1\n\x1b[2J")
+    [line] = result.stderr.splitlines()
+    assert r"1\n\x1b[2J" in line
+
+
 def test_a_usage_error_is_told_in_json_too(gateway: Simulator) -> None:
     result = modica("send", "--sms-class", "9", HERE, "Kia ora", "--json")
     assert (result.exit_code, rows(result)[0]["error"]["exit_code"]) == (2, 2)
@@ -454,6 +460,17 @@ def test_unknown_ones_are_never_sent_again_and_never_forgotten(
     assert "2 submitted, 0 failed, 1 unknown, 0 not sent" in again.stderr
 
 
+def test_a_person_may_have_the_last_word_on_an_unknown_one(gateway: Simulator, results: Path) -> None:
+    gateway.fail(cut="after")
+    command = [HERE, THERE, "--results", str(results)]
+    assert broadcast(*command).exit_code == 4
+    with results.open("a") as file:
+        file.write(f'{{"destination": "{HERE}", "status": "success"}}\n')
+        file.write(f'{{"destination": "{THERE}", "status": "unsent"}}\n')
+    assert broadcast(*command).exit_code == 0
+    assert sent_to(gateway) == {HERE: 1, THERE: 2}
+
+
 def test_kill_9_between_a_request_and_its_outcome_makes_no_duplicate(gateway: Simulator, results: Path) -> None:
     received = threading.Event()
     gateway.fail(delay=60, match=lambda request: THERE in request.json["destination"] and received.set() is None)
@@ -580,6 +597,16 @@ def test_ctrl_c_lets_the_batch_in_flight_finish(gateway: Simulator, results: Pat
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert broadcast(*command).exit_code == 0
     assert sent_to(gateway) == {HERE: 1, THERE: 1}
+
+
+def test_a_broadcast_in_the_background_is_not_stopped_by_ctrl_c(gateway: Simulator, results: Path) -> None:
+    gateway.fail(match=lambda _: os.kill(os.getpid(), signal.SIGINT) is None)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts a job in the background
+    try:
+        assert broadcast(HERE, THERE, "--batch-size", "1").exit_code == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_ctrl_c_stops_at_once_and_says_what_is_unknown(gateway: Simulator, results: Path) -> None:

@@ -36,7 +36,7 @@ from modica_facade.receiver import CallbackReceiver
 
 from . import _demo
 from ._journal import Journal
-from ._output import Format, OutcomePrinter, abandon, facts, print_json, say
+from ._output import Format, OutcomePrinter, abandon, facts, print_json, printable, say
 
 __all__ = ["main"]
 
@@ -85,7 +85,7 @@ def _exit_code(error: ModicaError) -> int:
 
 
 def _fail(ctx: click.Context, code: int, error: Exception, message: str | None = None) -> NoReturn:
-    message = message or str(error)
+    message = printable(message or str(error))
     click.echo(f"modica: {message}", err=True)
     if ctx.meta.get(_AS_JSON):
         about = {name: getattr(error, name) for name in _TOLD if hasattr(error, name)}
@@ -287,7 +287,8 @@ def broadcast(
 
     With --results an interrupted broadcast is resumed by the same command: destinations that have an outcome are left
     alone, and so are unknown ones, whatever interrupted it, kill -9 and power cuts included. Settle those by their
-    receipts; to send to one of them again after all is a new broadcast, with a new file. The file is JSON lines.
+    receipts. The file is JSON lines, the last one about a destination counts, and a person may add one: its status is
+    success, failure, unknown or unsent (to be sent to again).
 
     Ctrl-C stops when the requests in flight are answered, a second one at once. Destinations without a row were not
     sent to. Exit code 4 if any is unknown, otherwise that of what stopped it, otherwise 1 if any was refused.
@@ -354,8 +355,11 @@ def _stopping() -> Generator[threading.Event]:
         # Not print: the signal may have come in the middle of one.
         os.write(2, b"\nmodica: stopping when the requests in flight are answered; once more to stop at once\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as a shell leaves SIGINT to a job in the background
+                signal.signal(number, handle)
         yield stop
     finally:
         for number, handler in before.items():
