@@ -4,8 +4,8 @@ A line is one connection: httpcore's own, the engine under httpx, reached throug
 last-in-first-out free list, so the cost of a send does not grow with the number in flight, a doubtful connection is
 thrown away with everything that belongs to it, and a forked child or another event loop starts with none. A line looks
 at what passes: it ends at the deadline of the call whatever the pace of the bytes, and refuses an answer that was there
-before the question. Through a proxy, or when a test library has replaced httpx's transport, a line is an
-``httpx.HTTPTransport``; with the caller's own client it is that client. Nothing here raises but for cancellation.
+before the question. When a test library has replaced a method of httpx's transport, a line is such a transport, so that
+the library sees what passes; with the caller's own client it is that client. Nothing here raises but for cancellation.
 """
 
 from __future__ import annotations
@@ -93,11 +93,23 @@ class Site:
         """The shared TLS settings; plain http, allowed for loopback only, needs none."""
         return None if self.origin.scheme == b"http" else _tls(*_ca_settings())
 
-    def through_httpx(self) -> dict[str, Any]:
-        """How an ``httpx.HTTPTransport`` is made that holds at most one connection."""
-        kept = 1 if self.keepalive else 0
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=kept, keepalive_expiry=self.keepalive)
-        return {"verify": self.tls() or False, "limits": limits, "proxy": self.proxy}
+    def through_proxy(self) -> dict[str, Any]:
+        """How an httpcore proxy is made that holds at most one connection."""
+        assert self.proxy is not None
+        return {
+            "proxy_url": str(self.proxy.url),
+            "proxy_auth": self.proxy.raw_auth,
+            "proxy_headers": self.proxy.headers.raw,
+            "proxy_ssl_context": self.proxy.ssl_context,
+            "ssl_context": self.tls(),
+            "max_connections": 1,
+            "max_keepalive_connections": 1 if self.keepalive else 0,
+            "keepalive_expiry": self.keepalive,
+        }
+
+    def direct(self) -> dict[str, Any]:
+        """How an httpcore connection is made."""
+        return {"origin": self.origin, "ssl_context": self.tls(), "keepalive_expiry": self.keepalive}
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
@@ -154,10 +166,15 @@ def _environment_proxy(host: str) -> httpx.Proxy | None:
     if not url or urllib.request.proxy_bypass(host):
         return None
     try:
-        return httpx.Proxy(url if "://" in url else f"http://{url}")
+        proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
     except (ValueError, httpx.InvalidURL):
         # Without its cause: that repeats the URL, which may hold the proxy's password.
         raise ConfigurationError("the proxy in HTTPS_PROXY or ALL_PROXY is not a usable URL; correct it") from None
+    if proxy.url.scheme not in ("http", "https"):
+        raise ConfigurationError(
+            "a SOCKS proxy is in the environment; pass http_client=httpx.Client(proxy=...) to use it"
+        )
+    return proxy
 
 
 def _ca_settings() -> tuple[str | None, str | None]:
@@ -480,9 +497,11 @@ class _Line:
     def __init__(self, site: Site) -> None:
         self.idle_since = self.until = 0.0
         self.fresh = False
-        self._connection = httpcore.HTTPConnection(
-            site.origin, ssl_context=site.tls(), keepalive_expiry=site.keepalive, network_backend=_Backend(self)
-        )
+        self._connection: httpcore.HTTPConnection | httpcore.HTTPProxy
+        if site.proxy is None:
+            self._connection = httpcore.HTTPConnection(**site.direct(), network_backend=_Backend(self))
+        else:
+            self._connection = httpcore.HTTPProxy(**site.through_proxy(), network_backend=_Backend(self))
 
     def ask(self, attempt: _Attempt) -> _Reply:
         self.until = attempt.until
@@ -493,18 +512,22 @@ class _Line:
         return _Reply((response.status, response.headers), cast("Iterable[bytes]", response.stream), response.close)
 
     def expired(self) -> bool:
-        return self._connection.has_expired() or self._connection.is_closed()
+        connection = self._connection
+        if not isinstance(connection, httpcore.HTTPConnection):
+            # The proxy classes are pools, which replace an expired connection themselves.
+            return False
+        return connection.has_expired() or connection.is_closed()
 
     def close(self) -> None:
         self._connection.close()
 
 
 class _HttpxLine:
-    """A connection behind an httpx transport: through a proxy, or when that transport has been replaced."""
+    """httpx's transport, when something has replaced its method: a test library that wants to see what passes."""
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
-        self._transport = httpx.HTTPTransport(**site.through_httpx())
+        self._transport = httpx.HTTPTransport(verify=site.tls() or False, proxy=site.proxy)
 
     def ask(self, attempt: _Attempt) -> _Reply:
         return _reply(self._transport.handle_request(attempt.httpx_request(attempt.evidence)))
@@ -531,7 +554,7 @@ class _Lines:
         self._free: list[_Line | _HttpxLine] = []
 
     def take(self, site: Site) -> _Line | _HttpxLine:
-        kind = _HttpxLine if site.proxy is not None or _replaced(httpx.HTTPTransport.handle_request) else _Line
+        kind = _HttpxLine if _replaced(httpx.HTTPTransport.handle_request) else _Line
         while self._free:
             try:
                 line = self._free.pop()
@@ -691,9 +714,11 @@ class _AsyncLine:
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
         self.fresh = False
-        self._connection = httpcore.AsyncHTTPConnection(
-            site.origin, ssl_context=site.tls(), keepalive_expiry=site.keepalive, network_backend=_AsyncBackend(self)
-        )
+        self._connection: httpcore.AsyncHTTPConnection | httpcore.AsyncHTTPProxy
+        if site.proxy is None:
+            self._connection = httpcore.AsyncHTTPConnection(**site.direct(), network_backend=_AsyncBackend(self))
+        else:
+            self._connection = httpcore.AsyncHTTPProxy(**site.through_proxy(), network_backend=_AsyncBackend(self))
 
     async def ask(self, attempt: _Attempt) -> _AsyncReply:
         response = await self._connection.handle_async_request(attempt.request(attempt.evidence.listen))
@@ -704,18 +729,21 @@ class _AsyncLine:
         return _AsyncReply(head, cast("AsyncIterable[bytes]", response.stream), response.aclose)
 
     def expired(self) -> bool:
-        return self._connection.has_expired() or self._connection.is_closed()
+        connection = self._connection
+        if not isinstance(connection, httpcore.AsyncHTTPConnection):
+            return False
+        return connection.has_expired() or connection.is_closed()
 
     async def close(self) -> None:
         await self._connection.aclose()
 
 
 class _AsyncHttpxLine:
-    """A connection behind an httpx transport: through a proxy, or when that transport has been replaced."""
+    """httpx's transport, when something has replaced its method: a test library that wants to see what passes."""
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
-        self._transport = httpx.AsyncHTTPTransport(**site.through_httpx())
+        self._transport = httpx.AsyncHTTPTransport(verify=site.tls() or False, proxy=site.proxy)
 
     async def ask(self, attempt: _Attempt) -> _AsyncReply:
         request = attempt.httpx_request(attempt.evidence.listen)
@@ -743,8 +771,7 @@ class _AsyncLines:
         self._free: list[_AsyncLine | _AsyncHttpxLine] = []
 
     async def take(self, site: Site) -> _AsyncLine | _AsyncHttpxLine:
-        proxied = site.proxy is not None or _replaced(httpx.AsyncHTTPTransport.handle_async_request)
-        kind = _AsyncHttpxLine if proxied else _AsyncLine
+        kind = _AsyncHttpxLine if _replaced(httpx.AsyncHTTPTransport.handle_async_request) else _AsyncLine
         while self._free:
             line = self._free.pop()
             if isinstance(line, kind) and not line.expired():

@@ -284,7 +284,8 @@ class Modica(_RestV1, _BlockingClient):
         keepalive: seconds an idle connection may be used again; 0: a new connection for every request.
         retry: `RetryPolicy`; which failures may be repeated is not an option.
         http_client: your own ``httpx.Client`` (proxies, certificates, transports, instrumentation); it is
-            neither closed nor changed, and redirects are not followed whatever it says.
+            neither closed nor changed, and redirects are not followed whatever it says. On a connection of its
+            own the deadline is looked at when a read ends: a server that drips its headers can exceed it.
 
     Raises:
         ConfigurationError: credentials are missing, or a value cannot be used.

@@ -757,5 +757,9 @@ def test_a_given_http_client_changes_nothing(colour: Colour, fault: Fault) -> No
         options = {"timeout": fault.timeout, "retry": fault.retry, "http_client": http_client}
         with facing(colour, fault.behaviour, **options) as (server, modica):
             outcome = perform("send", modica)
-    check("send", outcome, fault.ends.send)
+    if fault.name == "drips the head" and not colour.is_async:
+        # On a blocking connection that is not ours nothing looks at the clock between the bytes of a head.
+        assert isinstance(outcome, SubmittedMessage)
+    else:
+        check("send", outcome, fault.ends.send)
     assert server.acted == fault.acted
