@@ -5,7 +5,6 @@ Submitted or failed (an outcome was yielded), in ``batch`` (tried, no answer tha
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -81,8 +80,9 @@ class Bulk:
         try:
             return Batch(destinations, self._make_call(destinations))
         except InvalidRequestError as error:
+            # Never tried. Batches that are in flight may yet fail with an outcome that is not known.
             self._stop(error)
-            self._unknown.extend(destinations)
+            self._untried = taken
             return None
 
     def settle(
@@ -128,16 +128,15 @@ class Bulk:
     def _fail(self, batch: Batch, error: ModicaError) -> Sequence[BroadcastOutcome]:
         self._stop(error)
         self._may_have_been_sent = self._may_have_been_sent or error.may_have_been_sent
-        waiting = Counter(batch.destinations)
-        known: list[BroadcastOutcome] = []
+        told: dict[str, list[BroadcastOutcome]] = {}
         if isinstance(error, UnexpectedResponseError):
-            for outcome in error.outcomes:
-                if waiting[outcome.destination] > 0:
-                    waiting[outcome.destination] -= 1
-                    known.append(outcome)
+            for outcome in reversed(error.outcomes):
+                told.setdefault(outcome.destination, []).append(outcome)
+        known: list[BroadcastOutcome] = []
         for destination in batch.destinations:
-            if waiting[destination] > 0:
-                waiting[destination] -= 1
+            if told.get(destination):
+                known.append(told[destination].pop())
+            else:
                 self._unknown.append(destination)
         return known
 

@@ -1,0 +1,392 @@
+"""A bulk send accounts for every destination exactly once, wherever it breaks: submitted, failed, batch or unsent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import json
+import logging
+import pickle
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from modica_facade import (
+    AsyncModica,
+    AsyncModicaV2,
+    BroadcastInterruptedError,
+    InvalidRequestError,
+    Modica,
+    ModicaV2,
+    NotSentError,
+    OutcomeUnknownError,
+    RetryPolicy,
+)
+
+from .conftest import Colour
+
+V1, V2 = (Modica, AsyncModica), (ModicaV2, AsyncModicaV2)
+TWICE = RetryPolicy(attempts=2, backoff=0)
+NUMBERS = [f"+6421123450{place}" for place in range(10)]
+LOGGER = "modica_facade"
+
+# What a gateway can make of a request, and whether it acts on it
+ACTS = {"well", "mixed", "shuffled", "partial", "foreign", "html", "down", "lost"}
+IDLES = {"refused", "unauthorised", "busy", "away", "unreachable", "unread"}
+WELL = {"well", "mixed", "shuffled"}
+
+
+class Gateway:
+    """Answers the n-th request as the n-th word of its plan says, and well after that; v1 and v2."""
+
+    def __init__(self, plan: list[str]) -> None:
+        self.plan = plan
+        self.acted: list[str] = []
+        self.words: list[str] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.ids = itertools.count(1)
+        self.lock = threading.Lock()
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            word = self.plan[len(self.words)] if len(self.words) < len(self.plan) else "well"
+            self.words.append(word)
+            body = json.loads(request.content)
+            broadcast = request.url.path.endswith("/broadcast")
+            destinations = body["destination"] if broadcast else [body["destination"]]
+            if word in ACTS:
+                refused = destinations[1::2] if word == "mixed" and broadcast else []
+                self.acted += [each for place, each in enumerate(destinations) if not (refused and place % 2)]
+            if word == "unreachable":
+                raise httpx.ConnectError("no route")
+            if word in {"lost", "unread"}:
+                raise httpx.ReadError("reset")
+            status = {"refused": 400, "unauthorised": 401, "busy": 429, "away": 502, "down": 500}.get(word)
+            if status is not None:
+                return httpx.Response(status, json={"error": "invalid_attrib", "error-desc": "no"})
+            if word == "html":
+                return httpx.Response(201 if "gateway" in str(request.url) else 202, html="<h1>It works!</h1>")
+            if not broadcast:
+                uuid = f"00000000-0000-4000-8000-{next(self.ids):012d}"
+                return httpx.Response(202, json={"id": uuid, "status": "accepted", "detail": ""})
+            return httpx.Response(201, json=self.rows(word, destinations))
+
+    def rows(self, word: str, destinations: list[str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = [
+            {"destination": each, "status": "failure", "message": "no", "id": None}
+            if word == "mixed" and place % 2
+            else {"destination": each, "status": "success", "message": None, "id": next(self.ids)}
+            for place, each in enumerate(destinations)
+        ]
+        if word == "shuffled":
+            rows.reverse()
+        if word == "partial":
+            for row in rows[::2]:
+                row.clear()
+        if word == "foreign":
+            rows = [{"destination": "+64299999999", "status": "success", "message": None, "id": 1}, *rows[::-1]]
+        return rows
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return self.answer(request)
+        finally:
+            with self.lock:
+                self.in_flight -= 1
+
+    async def handle_async(self, request: httpx.Request) -> httpx.Response:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            # Answers come in any order.
+            for _ in range(len(self.words) * 7 % 5):
+                await asyncio.sleep(0)
+            return self.answer(request)
+        finally:
+            self.in_flight -= 1
+
+    def client(self, colour: Colour, kind: Any = V1) -> Any:
+        base_url = "https://gateway.invalid" if kind is V1 else "https://v2.invalid"
+        if colour.is_async:
+            http_client: Any = httpx.AsyncClient(transport=httpx.MockTransport(self.handle_async))
+        else:
+            http_client = httpx.Client(transport=httpx.MockTransport(self.handle))
+        return colour.client("name", "password", kind=kind, base_url=base_url, http_client=http_client, retry=TWICE)
+
+
+class Input:
+    """Destinations, counted as they are pulled; may break in the middle."""
+
+    def __init__(self, destinations: list[Any], breaks: bool = False) -> None:
+        self.destinations = destinations
+        self.breaks = breaks
+        self.pulled = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for destination in self.destinations:
+            self.pulled += 1
+            yield destination
+        if self.breaks:
+            raise KeyError("the caller's own database")
+
+
+def drive(outcomes: Iterator[Any]) -> tuple[list[Any], BroadcastInterruptedError | None]:
+    """What was yielded, and what stopped it."""
+    known: list[Any] = []
+    try:
+        known.extend(outcomes)
+    except BroadcastInterruptedError as error:
+        return known, error
+    return known, None
+
+
+def rest_of(error: BroadcastInterruptedError) -> list[Any]:
+    """What was never tried; the rest of the input is the caller's own iterator, which may break here as well."""
+    rest: list[Any] = []
+    with contextlib.suppress(KeyError):
+        rest.extend(error.unsent)
+    return rest
+
+
+def in_input_order(part: list[Any], whole: list[Any]) -> bool:
+    remaining = iter(whole)
+    return all(any(each == other for other in remaining) for each in part)
+
+
+bulk_plans = st.lists(st.one_of(st.sampled_from(sorted(WELL)), st.sampled_from(sorted(ACTS | IDLES))), max_size=12)
+bulk_inputs = st.lists(st.sampled_from(NUMBERS), max_size=40)
+
+
+@pytest.mark.parametrize("name", ["sync", "async"])
+@settings(max_examples=300, deadline=None)
+@given(
+    plan=bulk_plans,
+    destinations=bulk_inputs,
+    breaks=st.booleans(),
+    bad=st.one_of(st.none(), st.none(), st.integers(0, 39)),
+    size=st.integers(1, 12),
+    concurrency=st.integers(1, 5),
+    kind=st.sampled_from([V1, V2]),
+)
+@example(plan=["foreign"], destinations=NUMBERS, breaks=False, bad=None, size=4, concurrency=1, kind=V1)
+@example(plan=["lost"], destinations=NUMBERS, breaks=True, bad=5, size=4, concurrency=5, kind=V1)
+def test_submitted_failed_batch_and_unsent_are_the_input(
+    name: str,
+    plan: list[str],
+    destinations: list[Any],
+    breaks: bool,
+    bad: int | None,
+    size: int,
+    concurrency: int,
+    kind: Any,
+) -> None:
+    destinations = list(destinations)
+    if bad is not None and bad < len(destinations):
+        destinations[bad] = None
+    gateway, given_in = Gateway(plan), Input(destinations, breaks)
+    with gateway.client(Colour(name), kind) as modica:
+        if kind is V2:
+            size = 1
+            outcomes = modica.send_many(given_in, "Kia ora", reference="r", concurrency=concurrency)
+        elif name == "async":
+            outcomes = modica.broadcast_many(
+                given_in, "Kia ora", reference="r", batch_size=size, concurrency=concurrency
+            )
+        else:
+            concurrency = 1
+            outcomes = modica.broadcast_many(given_in, "Kia ora", reference="r", batch_size=size)
+        known, error = drive(outcomes)
+
+    found = [outcome.destination for outcome in known]
+    batch, unsent = ([], []) if error is None else (list(error.batch), rest_of(error))
+    # Every destination is in one place, no more and no less, and in the order of the input.
+    assert Counter(found) + Counter(batch) + Counter(unsent) == Counter(destinations)
+    for part in found, batch, unsent:
+        assert in_input_order(part, destinations)
+    # Nothing went out twice; what went out was yielded, or is in a batch that says so.
+    acted = Counter(gateway.acted)
+    assert acted <= Counter(destinations)
+    submitted = Counter(outcome.destination for outcome in known if outcome.ok)
+    assert acted - submitted <= Counter(batch)
+    if acted - submitted:
+        assert error is not None
+        assert error.may_have_been_sent
+    assert gateway.most_in_flight <= concurrency
+    if error is None:
+        assert found == destinations
+        assert not breaks
+    else:
+        assert error.submitted_count == submitted.total()
+        assert error.__cause__ is error.cause
+        doubtful = {"html", "down", "away", "lost", "unread"} | ({"partial", "foreign"} if kind is V1 else set())
+        assert error.may_have_been_sent is bool(set(gateway.words) & doubtful)
+
+
+@pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
+def test_input_is_pulled_as_it_is_needed_and_not_before(colour: Colour, kind: Any) -> None:
+    gateway, given_in = Gateway([]), Input([*NUMBERS] * 30)
+    with gateway.client(colour, kind) as modica:
+        if kind is V2:
+            outcomes = modica.send_many(given_in, "Kia ora", concurrency=3)
+            ahead = 3
+        else:
+            outcomes = modica.broadcast_many(given_in, "Kia ora", batch_size=20)
+            ahead = 4 * 20 if colour.is_async else 20
+        assert given_in.pulled == 0
+        for done, _ in enumerate(outcomes):
+            assert given_in.pulled <= done + ahead + 1
+    assert given_in.pulled == 300
+
+
+def test_an_endless_input_is_no_problem(colour: Colour) -> None:
+    gateway = Gateway(["well"] * 7 + ["away"])
+    with gateway.client(colour) as modica:
+        known, error = drive(modica.broadcast_many(itertools.cycle(NUMBERS), "Kia ora", batch_size=5))
+    assert error is not None
+    assert len(known) >= 35
+    assert list(error.batch) == NUMBERS[5:]
+    # The rest of the input is not copied: it goes on where the last batch ended.
+    rest = list(itertools.islice(error.unsent, 3))
+    assert rest in (NUMBERS[:3], NUMBERS[5:8])
+
+
+def test_the_account_can_be_taken_up_again(colour: Colour) -> None:
+    """The recipe: what was not sent goes on, what may have been sent is left to its receipts."""
+    gateway = Gateway(["well", "unreachable", "unreachable", "well", "down", "well"])
+    submitted: list[str] = []
+    in_doubt: list[str] = []
+    waiting: Any = iter([*NUMBERS] * 3)
+    with gateway.client(colour) as modica:
+        while True:
+            # One batch at a time, so that the plan of the gateway is met in order.
+            extra = {"concurrency": 1} if colour.is_async else {}
+            known, error = drive(modica.broadcast_many(waiting, "Kia ora", reference="r", batch_size=7, **extra))
+            submitted += [outcome.destination for outcome in known]
+            if error is None:
+                break
+            waiting = error.unsent
+            if error.may_have_been_sent:
+                in_doubt += error.batch
+            else:
+                waiting = itertools.chain(error.batch, waiting)
+    assert Counter(submitted) + Counter(in_doubt) == Counter(NUMBERS * 3)
+    assert Counter(gateway.acted) == Counter(NUMBERS * 3)
+    assert len(in_doubt) == 7
+
+
+def test_a_destination_that_cannot_be_sent_stops_before_its_batch(colour: Colour) -> None:
+    gateway = Gateway([])
+    with gateway.client(colour) as modica:
+        known, error = drive(modica.broadcast_many([*NUMBERS, "", *NUMBERS], "Kia ora", batch_size=5))
+    assert [outcome.destination for outcome in known] == NUMBERS
+    assert error is not None
+    assert isinstance(error.cause, InvalidRequestError)
+    assert error.may_have_been_sent is False
+    assert error.batch == ()
+    assert list(error.unsent) == ["", *NUMBERS]
+
+
+def test_a_batch_that_was_never_tried_is_not_mixed_with_one_in_doubt() -> None:
+    """Several batches are in flight when the next one turns out to be impossible."""
+    gateway = Gateway(["lost"])
+    with gateway.client(Colour("async")) as modica:
+        _, error = drive(modica.broadcast_many([*NUMBERS[:2], None], "Kia ora", batch_size=2))
+    assert error is not None
+    assert isinstance(error.cause, InvalidRequestError | OutcomeUnknownError)
+    assert error.may_have_been_sent is True
+    assert error.batch == tuple(NUMBERS[:2])
+    assert list(error.unsent) == [None]
+
+
+def test_the_callers_own_error_is_the_cause_and_loses_nothing(colour: Colour) -> None:
+    gateway = Gateway([])
+    with gateway.client(colour) as modica:
+        known, error = drive(modica.broadcast_many(Input(NUMBERS, breaks=True), "Kia ora", batch_size=4))
+    assert len(known) == 8
+    assert error is not None
+    assert isinstance(error.cause, KeyError)
+    assert list(error.unsent) == NUMBERS[8:]
+    assert (error.batch, error.may_have_been_sent) == ((), False)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_the_account_survives_copying_and_pickling(again: Callable[[Any], Any]) -> None:
+    gateway = Gateway(["well", "lost"])
+    with gateway.client(Colour("sync")) as modica:
+        _, error = drive(modica.broadcast_many(NUMBERS, "Kia ora", reference="r", batch_size=3))
+    assert error is not None
+    copied = again(error)
+    assert str(copied) == str(error)
+    assert (copied.submitted_count, copied.batch, copied.may_have_been_sent) == (3, tuple(NUMBERS[3:6]), True)
+    assert type(copied.cause) is OutcomeUnknownError
+    assert copied.cause.reference == "r"
+    assert list(copied.unsent) == list(error.unsent) == NUMBERS[6:]
+
+
+@pytest.mark.parametrize("bad", ["+64211234567", b"+64211234567", None, 7])
+def test_one_text_is_no_list_of_destinations(colour: Colour, bad: Any) -> None:
+    with Gateway([]).client(colour) as modica, pytest.raises(InvalidRequestError, match="destinations"):
+        modica.broadcast_many(bad, "Kia ora")
+
+
+@pytest.mark.parametrize("bad", [0, 1001, -1, True, 2.0, "10", None])
+def test_sizes_are_whole_numbers_within_limits(colour: Colour, bad: Any) -> None:
+    with Gateway([]).client(colour) as modica:
+        with pytest.raises(InvalidRequestError, match="batch_size"):
+            modica.broadcast_many(NUMBERS, "Kia ora", batch_size=bad)
+        if colour.is_async:
+            with pytest.raises(InvalidRequestError, match="concurrency"):
+                modica.broadcast_many(NUMBERS, "Kia ora", concurrency=bad)
+
+
+def test_who_leaves_early_is_told_what_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    gateway = Gateway([])
+
+    async def leave() -> None:
+        http_client = httpx.AsyncClient(transport=httpx.MockTransport(gateway.handle_async))
+        async with AsyncModica("name", "password", http_client=http_client) as modica:
+            outcomes = modica.broadcast_many(NUMBERS, "Kia ora", batch_size=2, concurrency=3)
+            async for _ in outcomes:
+                break
+            await outcomes.aclose()  # type: ignore[attr-defined]  # as contextlib.aclosing does
+            assert len(asyncio.all_tasks()) == 1
+
+    with caplog.at_level(logging.WARNING, LOGGER):
+        asyncio.run(leave())
+    assert [record.getMessage() for record in caplog.records] == [
+        "a bulk send was left early with 2 requests in flight: their outcomes are not read"
+    ]
+    assert len(gateway.acted) < len(NUMBERS)
+
+
+def test_leaving_between_two_batches_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    gateway = Gateway([])
+    with gateway.client(Colour("sync")) as modica, caplog.at_level(logging.WARNING, LOGGER):
+        for _ in modica.broadcast_many(NUMBERS, "Kia ora", batch_size=5):
+            break
+    assert gateway.acted == NUMBERS[:5]
+    assert caplog.records == []
+
+
+def test_not_sent_stays_not_sent(colour: Colour) -> None:
+    gateway = Gateway(["unreachable"] * 99)
+    with gateway.client(colour) as modica:
+        known, error = drive(modica.broadcast_many(NUMBERS, "Kia ora", batch_size=20))
+    assert known == []
+    assert error is not None
+    assert type(error.cause) is NotSentError
+    assert (error.may_have_been_sent, error.submitted_count, error.batch) == (False, 0, tuple(NUMBERS))
+    assert list(error.unsent) == []
+    assert gateway.words == ["unreachable"] * TWICE.attempts
