@@ -207,7 +207,7 @@ def _envelope(body: Mapping[str, Any]) -> Envelope:
         return Envelope(code, texts(body.get("error-desc")), code)
     code, descriptions = _code(body.get("code")), texts(body.get("message"))
     # In the specification's shape 400 is any bad request; only the prose reserves it for the schedule.
-    vague = code == "400" and not any("schedul" in text.lower() for text in descriptions)
+    vague = code == "400" and not any("scheduled" in text.lower() for text in descriptions)
     return Envelope(code, descriptions, None if vague else code)
 
 
