@@ -4,7 +4,7 @@ A line is one connection: httpcore's own, the engine under httpx, reached throug
 last-in-first-out free list, so the cost of a send does not grow with the number in flight, a doubtful connection is
 thrown away with everything that belongs to it, and a forked child or another event loop starts with none. A line looks
 at what passes: it ends at the deadline of the call whatever the pace of the bytes, and refuses an answer that was there
-before the question. When a test library has replaced a method of httpx's transport, a line is such a transport, so that
+before the question. When a test library has replaced a method of httpx or httpcore, a line is an httpx transport, so that
 the library sees what passes; with the caller's own client it is that client. Nothing here raises but for cancellation.
 """
 
@@ -275,13 +275,13 @@ class Evidence:
 class _Attempt:
     """One attempt of one call, the part that both colours share: what to send, what came, what it means."""
 
-    __slots__ = ("_chunks", "_size", "_timeout", "call", "cut", "evidence", "head", "late", "left", "site", "until")
+    __slots__ = ("_chunks", "_size", "_timeout", "begun", "call", "cut", "evidence", "head", "late", "site", "until")
 
     def __init__(self, site: Site, call: Call[Any], timeout: float, until: float) -> None:
         self.site = site
         self.call = call
         self.until = until
-        self.left = max(0.001, until - time.monotonic())
+        self.begun = False
         self.evidence = Evidence()
         self.head: Head | None = None
         self.cut: str | None = None
@@ -289,6 +289,11 @@ class _Attempt:
         self._timeout = timeout
         self._chunks: list[bytes] = []
         self._size = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline of the call, never quite 0."""
+        return max(0.001, self.until - time.monotonic())
 
     def _extensions(self, trace: Trace) -> dict[str, Any]:
         left = self.left
@@ -305,17 +310,23 @@ class _Attempt:
         site, call = self.site, self.call
         url, extensions = site.url(call.path), self._extensions(trace)
         if call.body is None:
-            return httpcore.Request(call.method, url, headers=site.headers.raw, extensions=extensions)
-        length = (b"Content-Length", b"%d" % len(call.body))
-        headers = [*site.body_headers.raw, length]
-        return httpcore.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
+            request = httpcore.Request(call.method, url, headers=site.headers.raw, extensions=extensions)
+        else:
+            length = (b"Content-Length", b"%d" % len(call.body))
+            headers = [*site.body_headers.raw, length]
+            request = httpcore.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
+        # Whatever failed until here failed on this machine.
+        self.begun = True
+        return request
 
     def httpx_request(self, trace: Trace, build: Callable[..., httpx.Request] = httpx.Request) -> httpx.Request:
         """The same for httpx; ``build`` may be the caller's own client's, with the headers and cookies it was given."""
         site, call = self.site, self.call
         headers = site.headers if call.body is None else site.body_headers
         url, extensions = site.base_url + call.path, self._extensions(trace)
-        return build(call.method, url, headers=headers, content=call.body, extensions=extensions)
+        request = build(call.method, url, headers=headers, content=call.body, extensions=extensions)
+        self.begun = True
+        return request
 
     def feed(self, chunk: bytes) -> bool:
         """Take a piece of the body; False: enough, stop reading."""
@@ -355,7 +366,7 @@ class _Attempt:
             return self.answer(timed_out=timed_out)
         certificate = _chain_has(error, ssl.SSLCertVerificationError)
         return Lost(
-            sent=evidence.sent(error),
+            sent=self.begun and evidence.sent(error),
             reason=f"{reason} ({site.host})",
             timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
@@ -421,9 +432,10 @@ def _bare(error: BaseException) -> BaseException:
     return error.with_traceback(None)
 
 
-def _replaced(function: object) -> bool:
-    """Has a test library or an instrumentation put something of its own where httpx's transport handles a request?"""
-    return not (isinstance(function, FunctionType) and function.__globals__ is httpx.HTTPTransport.__init__.__globals__)
+def _replaced(kind: type, method: str) -> bool:
+    """Has a test library or an instrumentation put something of its own in the place of this method?"""
+    function, own = getattr(kind, method), cast("FunctionType", kind.__init__)
+    return not (isinstance(function, FunctionType) and function.__globals__ is own.__globals__)
 
 
 # What was in the connection before the question was asked is not its answer: it was meant for somebody else.
@@ -523,7 +535,7 @@ class _Line:
 
 
 class _HttpxLine:
-    """httpx's transport, when something has replaced its method: a test library that wants to see what passes."""
+    """httpx's transport, when something has replaced a method: a test library that wants to see what passes."""
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
@@ -554,29 +566,31 @@ class _Lines:
         self._free: list[_Line | _HttpxLine] = []
 
     def take(self, site: Site) -> _Line | _HttpxLine:
-        kind = _HttpxLine if _replaced(httpx.HTTPTransport.handle_request) else _Line
-        while self._free:
-            try:
+        watched = _replaced(httpx.HTTPTransport, "handle_request") or _replaced(
+            httpcore.HTTPConnection, "handle_request"
+        )
+        kind = _HttpxLine if watched else _Line
+        with suppress(IndexError):
+            while True:
                 line = self._free.pop()
-            except IndexError:
-                break
-            if isinstance(line, kind) and not line.expired():
-                return line
-            line.close()
+                if isinstance(line, kind) and not line.expired():
+                    return line
+                line.close()
         return kind(site)
 
     def give_back(self, line: _Line | _HttpxLine, keepalive: float) -> None:
         line.idle_since = now = time.monotonic()
         self._free.append(line)
-        # The bottom of a last-in-first-out list is what nobody needs any more.
-        while self._free and (self.closed or self._free[0].idle_since < now - keepalive):
-            with suppress(IndexError):
+        # The bottom of a last-in-first-out list is what nobody needs any more. It ends where another thread emptied it.
+        with suppress(IndexError):
+            while self.closed or self._free[0].idle_since < now - keepalive:
                 self._free.pop(0).close()
 
     def close(self) -> None:
+        """Close what is idle; takes no lock, which a thread of the parent may hold for ever in a forked child."""
         self.closed = True
-        while self._free:
-            with suppress(IndexError):
+        with suppress(IndexError):
+            while True:
                 self._free.pop().close()
 
 
@@ -600,11 +614,17 @@ class Transport:
             ConfigurationError: the client is closed.
         """
         lines = self._own_lines()
-        if lines.closed:
+        if lines.closed or (self._client is not None and self._client.is_closed):
             raise ConfigurationError(_CLOSED)
         attempt = _Attempt(self._site, call, timeout, until)
         if not lines.places.acquire(timeout=min(PLACE_SECONDS, attempt.left)):
             return _NO_PLACE
+        try:
+            return self._perform(attempt, lines)
+        finally:
+            lines.places.release()
+
+    def _perform(self, attempt: _Attempt, lines: _Lines) -> Answer | Lost:
         line: _Line | _HttpxLine | None = None
         reply: _Reply | None = None
         try:
@@ -618,22 +638,24 @@ class Transport:
             for chunk in reply.stream:
                 if not attempt.feed(chunk):
                     break
-            outcome: Answer | Lost = attempt.answer()
+            return attempt.answer()
         except Exception as error:  # noqa: BLE001 - whatever the HTTP library raises, the evidence says what it means
-            outcome = attempt.failed(error)
+            return attempt.failed(error)
         except BaseException as error:  # noqa: BLE001 - says what is known, and passes on
             raise attempt.interrupted(error)  # noqa: B904 - the same exception, without frames that hold credentials
         finally:
-            if reply is not None:
-                with attempt.closing():
-                    reply.close()
-            if line is not None and attempt.reusable:
-                lines.give_back(line, self._site.keepalive)
-            elif line is not None:
-                with attempt.closing():
-                    line.close()
-            lines.places.release()
-        return outcome
+            # Each of these can be interrupted as well; then the ones after it still happen.
+            try:
+                if reply is not None:
+                    with attempt.closing():
+                        reply.close()
+            finally:
+                if line is not None:
+                    with attempt.closing():
+                        if attempt.reusable:
+                            lines.give_back(line, self._site.keepalive)
+                        else:
+                            line.close()
 
     def _own_lines(self) -> _Lines:
         lines = self._lines
@@ -641,6 +663,7 @@ class Transport:
             # A fork copied the parent's connections; two processes on one connection read each other's answers.
             # Closing the copies takes nothing from the parent: only this process's descriptors go.
             self._lines, inherited = _Lines(), lines
+            self._lines.closed = inherited.closed
             inherited.close()
             lines = self._lines
         return lines
@@ -739,7 +762,7 @@ class _AsyncLine:
 
 
 class _AsyncHttpxLine:
-    """httpx's transport, when something has replaced its method: a test library that wants to see what passes."""
+    """httpx's transport, when something has replaced a method: a test library that wants to see what passes."""
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
@@ -771,7 +794,9 @@ class _AsyncLines:
         self._free: list[_AsyncLine | _AsyncHttpxLine] = []
 
     async def take(self, site: Site) -> _AsyncLine | _AsyncHttpxLine:
-        kind = _AsyncHttpxLine if _replaced(httpx.AsyncHTTPTransport.handle_async_request) else _AsyncLine
+        method = "handle_async_request"
+        watched = _replaced(httpx.AsyncHTTPTransport, method) or _replaced(httpcore.AsyncHTTPConnection, method)
+        kind = _AsyncHttpxLine if watched else _AsyncLine
         while self._free:
             line = self._free.pop()
             if isinstance(line, kind) and not line.expired():
@@ -802,11 +827,17 @@ class AsyncTransport:
     async def attempt(self, call: Call[Any], timeout: float, until: float) -> Answer | Lost:  # noqa: ASYNC109 - per read
         """Try once; see `Transport.attempt`."""
         lines = self._own_lines()
-        if lines.closed:
+        if lines.closed or (self._client is not None and self._client.is_closed):
             raise ConfigurationError(_CLOSED)
         attempt = _Attempt(self._site, call, timeout, until)
         if not await _place(lines.places, min(PLACE_SECONDS, attempt.left)):
             return _NO_PLACE
+        try:
+            return await self._perform(attempt, lines)
+        finally:
+            lines.places.release()
+
+    async def _perform(self, attempt: _Attempt, lines: _AsyncLines) -> Answer | Lost:
         line: _AsyncLine | _AsyncHttpxLine | None = None
         reply: _AsyncReply | None = None
         try:
@@ -822,22 +853,24 @@ class AsyncTransport:
                 async for chunk in reply.stream:
                     if not attempt.feed(chunk):
                         break
-            outcome: Answer | Lost = attempt.answer()
+            return attempt.answer()
         except Exception as error:  # noqa: BLE001 - whatever the HTTP library raises, the evidence says what it means
-            outcome = attempt.failed(error)
+            return attempt.failed(error)
         except BaseException as error:  # noqa: BLE001 - says what is known, and passes on
             raise attempt.interrupted(error)  # noqa: B904 - the same exception, without frames that hold credentials
         finally:
-            if reply is not None:
-                with attempt.closing():
-                    await reply.close()
-            if line is not None and attempt.reusable:
-                await lines.give_back(line, self._site.keepalive)
-            elif line is not None:
-                with attempt.closing():
-                    await line.close()
-            lines.places.release()
-        return outcome
+            # Each of these can be cancelled as well; then the ones after it still happen.
+            try:
+                if reply is not None:
+                    with attempt.closing():
+                        await reply.close()
+            finally:
+                if line is not None:
+                    with attempt.closing():
+                        if attempt.reusable:
+                            await lines.give_back(line, self._site.keepalive)
+                        else:
+                            await line.close()
 
     def _own_lines(self) -> _AsyncLines:
         loop = asyncio.get_running_loop()
