@@ -4,8 +4,9 @@ A line is one connection: httpcore's own, the engine under httpx, reached throug
 last-in-first-out free list, so the cost of a send does not grow with the number in flight, a doubtful connection is
 thrown away with everything that belongs to it, and a forked child or another event loop starts with none. A line looks
 at what passes: it ends at the deadline of the call whatever the pace of the bytes, and refuses an answer that was there
-before the question. When a test library has replaced a method of httpx or httpcore, a line is an httpx transport, so that
-the library sees what passes; with the caller's own client it is that client. Nothing here raises but for cancellation.
+before the question. When a test library has replaced a method of httpx or httpcore, a line is an httpx transport, so
+that the library sees what passes; with the caller's own client it is that client. Nothing here raises but for
+cancellation.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any, Final, NamedTuple, cast
 import httpcore
 import httpx
 
-from ._calls import USER_AGENT, Answer, Call, Lost
+from ._calls import MOST_IN_FLIGHT, USER_AGENT, Answer, Call, Lost, check_seconds
 from .errors import ConfigurationError
 
 _log = logging.getLogger("modica_facade")
@@ -37,7 +38,6 @@ _log = logging.getLogger("modica_facade")
 CONNECT_SECONDS: Final = 5.0
 WRITE_SECONDS: Final = 10.0
 PLACE_SECONDS: Final = 5.0
-MOST_IN_FLIGHT: Final = 100
 # A broadcast of 1000 answers with about 150 KB; ten times that is not an answer of the gateway.
 LARGEST_BODY: Final = 2 * 1024 * 1024
 
@@ -110,14 +110,6 @@ class Site:
     def direct(self) -> dict[str, Any]:
         """How an httpcore connection is made."""
         return {"origin": self.origin, "ssl_context": self.tls(), "keepalive_expiry": self.keepalive}
-
-
-def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
-    """A finite, positive number of seconds (0 too, with ``zero``)."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 86400 and (zero or value > 0)
-    if not good:
-        raise ConfigurationError(f"{name} must be seconds, {'0 or more' if zero else 'more than 0'}, below a day")
-    return float(value)  # type: ignore[arg-type]  # checked in the line above, which mypy cannot follow
 
 
 _HOST_AND_PORT = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
@@ -434,8 +426,8 @@ def _bare(error: BaseException) -> BaseException:
 
 def _replaced(kind: type, method: str) -> bool:
     """Has a test library or an instrumentation put something of its own in the place of this method?"""
-    function, own = getattr(kind, method), cast("FunctionType", kind.__init__)
-    return not (isinstance(function, FunctionType) and function.__globals__ is own.__globals__)
+    function = getattr(kind, method)
+    return not (isinstance(function, FunctionType) and function.__globals__ is vars(kind)["__init__"].__globals__)
 
 
 # What was in the connection before the question was asked is not its answer: it was meant for somebody else.
@@ -598,6 +590,8 @@ class Transport:
     """Blocking attempts; safe to share between threads, and in a forked child, which starts with no connection."""
 
     def __init__(self, site: Site, client: httpx.Client | None = None) -> None:
+        if client is not None and not isinstance(client, httpx.Client):
+            raise ConfigurationError("http_client must be an httpx.Client")
         self._site = site
         self._client = client
         self._lines = _Lines()
@@ -820,6 +814,8 @@ class AsyncTransport:
     """Attempts on asyncio; safe to share between tasks. Another event loop starts with no connection."""
 
     def __init__(self, site: Site, client: httpx.AsyncClient | None = None) -> None:
+        if client is not None and not isinstance(client, httpx.AsyncClient):
+            raise ConfigurationError("http_client must be an httpx.AsyncClient")
         self._site = site
         self._client = client
         self._lines: _AsyncLines | None = None
