@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from attrs import Attribute, field, frozen
@@ -46,6 +45,8 @@ USER_AGENT = f"modica-facade/{__version__}"
 T = TypeVar("T")
 
 LONGEST_BODY_KEPT = 16 * 1024
+# Requests that one client has under way at once.
+MOST_IN_FLIGHT = 100
 LARGEST_ID = 2**63 - 1
 _CLOCK_SKEW = timedelta(minutes=5)
 _FURTHEST_SCHEDULE = timedelta(days=60)
@@ -233,6 +234,9 @@ def read_retry_after(text: str | None, now: datetime | None = None) -> float | N
         return float(text)
     if not text.endswith("GMT"):
         return None
+    # A tenth of what importing the package would cost, for a header that is seldom seen.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -422,6 +426,18 @@ def required_text(fields: Mapping[str, object], name: str) -> str:
 
 
 # Arguments: refused here is only what can be known for certain
+
+
+def check_seconds(name: str, value: object, *, zero: bool = False) -> float:
+    """A finite, positive number of seconds (0 too, with ``zero``).
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 86400 and (zero or value > 0)
+    if not good:
+        raise ConfigurationError(f"{name} must be seconds, {'0 or more' if zero else 'more than 0'}, below a day")
+    return float(value)  # type: ignore[arg-type]  # checked in the line above, which mypy cannot follow
 
 
 def check_text(name: str, value: object, *, longest: int | None = None) -> str:

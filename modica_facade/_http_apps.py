@@ -7,7 +7,6 @@ Paths are not looked at: where the application is mounted is its host's business
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from http import HTTPStatus
@@ -131,6 +130,8 @@ class _AsgiRequest:
     async def body(self, limit: int) -> bytes:
         if self._declared is not None and self._declared > limit:
             raise _BodyNotReadError(_TOO_LARGE)
+        import asyncio  # here and below, not above: a third of importing the package, and a WSGI process needs none
+
         # One buffer: a list of a client's one-byte chunks would take forty times the limit.
         body = bytearray()
         try:
@@ -151,6 +152,8 @@ class _AsgiRequest:
         if _is_async(function):
             result = function(*arguments)
         else:
+            import asyncio
+
             # A blocking function must not hold up every other request of the process.
             result = await asyncio.to_thread(_in_thread, function, *arguments)
         if inspect.isawaitable(result):
@@ -231,6 +234,8 @@ class _WsgiRequest:
     async def call(self, function: Callable[..., object], *arguments: object) -> None:
         result = function(*arguments)
         if inspect.isawaitable(result):
+            import asyncio
+
             asyncio.run(_wait_for(result))
 
 

@@ -1,8 +1,9 @@
 """REST v1 as spoken: Accept header, requests out of the generated models, answers and error envelopes.
 
-The one room that imports ``modica_gateway_v1``. Bodies are made by the generated models; the paths below are checked
-against the generated endpoints by a test, so the two cannot drift apart. Answers are read with stricter eyes than the
-generated readers have (these take any JSON type for any field): by then an SMS may have gone out.
+The one room that imports ``modica_gateway_v1``, at the first call: it brings httpx along, which a process that only
+receives callbacks does not need. Bodies are made by the generated models; the paths below are checked against the
+generated endpoints by a test, so the two cannot drift apart. Answers are read with stricter eyes than the generated
+readers have (these take any JSON type for any field): by then an SMS may have gone out.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
-
-from modica_gateway_v1.models import NewBroadcast, NewMessage
 
 from . import _time
 from ._calls import (
@@ -48,6 +47,8 @@ def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessag
     Raises:
         InvalidRequestError: an argument is certainly wrong.
     """
+    from modica_gateway_v1.models import NewMessage
+
     checked = check_options(**options)
     message = NewMessage(
         destination=check_text("destination", destination),
@@ -80,6 +81,8 @@ def broadcasts(content: str, **options: Any) -> Callable[[Iterable[str]], Call[B
     Raises:
         InvalidRequestError: content or an option is certainly wrong.
     """
+    from modica_gateway_v1.models import NewBroadcast
+
     check_text("content", content)
     checked = check_options(**options)
 

@@ -1,7 +1,8 @@
 """REST v2 as spoken: Accept header, requests out of the generated models, answers and error envelopes.
 
-The one room that imports ``modica_sms_v2``. As in `_v1`, bodies are made by the generated models, paths are checked
-against the generated endpoints by a test, and answers are read with stricter eyes than the generated readers have.
+The one room that imports ``modica_sms_v2``. As in `_v1`, that happens at the first call, bodies are made by the
+generated models, paths are checked against the generated endpoints by a test, and answers are read with stricter eyes
+than the generated readers have.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
-
-from modica_sms_v2.models import NewMessage
 
 from . import _time
 from ._calls import (
@@ -55,6 +54,8 @@ def sends(
     Raises:
         InvalidRequestError: content or an option is certainly wrong.
     """
+    from modica_sms_v2.models import NewMessage
+
     check_text("content", content)
     checked = check_options(**options)
     reference = checked.get("reference")

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 from uuid import UUID
-
-import httpx
 
 from . import _v1, _v2
 from ._bulk import Batch, Bulk, check_count
-from ._calls import Answer, Call, Lost, RetryBudget, RetryPolicy, conclude, pause
-from ._transport import MOST_IN_FLIGHT, AsyncTransport, Site, Transport, check_seconds
+from ._calls import MOST_IN_FLIGHT, Answer, Call, Lost, RetryBudget, RetryPolicy, check_seconds, conclude, pause
 from .errors import ConfigurationError, ModicaError
 from .models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
+
+if TYPE_CHECKING:
+    # httpx, and _transport with httpcore, are two thirds of what importing the package would cost. The first client
+    # brings them; who only receives callbacks never pays. Likewise asyncio and threads, where nothing needs them.
+    import asyncio
+    from concurrent.futures import Future
+
+    import httpx
+
+    from ._transport import AsyncTransport, Site, Transport
 
 __all__ = ["AsyncModica", "AsyncModicaV2", "Modica", "ModicaV2"]
 
@@ -48,6 +53,8 @@ class _Client:
         timeout: float,
         retry: RetryPolicy,
     ) -> Site:
+        from ._transport import Site
+
         self._username = _credential("username", username, "MODICA_USERNAME")
         if ":" in self._username:
             raise ConfigurationError("username must not hold a colon: HTTP Basic cannot carry it")
@@ -129,8 +136,8 @@ class _BlockingClient(_Client):
         retry: RetryPolicy = _DEFAULT_RETRY,
         http_client: httpx.Client | None = None,
     ) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.Client):
-            raise ConfigurationError("http_client must be an httpx.Client")
+        from ._transport import Transport
+
         site = self._configure(username, password, base_url, keepalive, timeout, retry)
         self._transport = Transport(site, http_client)
 
@@ -157,6 +164,8 @@ class _BlockingClient(_Client):
         bulk.finish()
 
     def _many(self, bulk: Bulk, concurrency: int) -> Iterator[BroadcastOutcome]:
+        from concurrent.futures import ThreadPoolExecutor
+
         flights: deque[tuple[Batch, Future[Any]]] = deque()
         with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads:
             try:
@@ -199,12 +208,14 @@ class _AsyncClient(_Client):
         retry: RetryPolicy = _DEFAULT_RETRY,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
-            raise ConfigurationError("http_client must be an httpx.AsyncClient")
+        from ._transport import AsyncTransport
+
         site = self._configure(username, password, base_url, keepalive, timeout, retry)
         self._transport = AsyncTransport(site, http_client)
 
     async def _perform(self, call: Call[T]) -> T:
+        import asyncio
+
         started = time.monotonic()
         attempt = 0
         while True:
@@ -222,6 +233,8 @@ class _AsyncClient(_Client):
             return error
 
     async def _many(self, bulk: Bulk, concurrency: int) -> AsyncIterator[BroadcastOutcome]:
+        import asyncio
+
         flights: deque[tuple[Batch, asyncio.Task[Any]]] = deque()
         try:
             while True:
