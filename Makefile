@@ -44,6 +44,15 @@ regenerate: .venv/.installed  ## published documents -> OpenAPI 3 -> overlays ->
 check-generated: .venv/.installed  ## fail if generated/ differs from what the pipeline makes, or was edited by hand
 	@$(BIN)/python scripts/regenerate.py --check
 
+update-spec: .venv/.installed  ## take over a document the vendor changed, all or nothing (SPEC=file or URL; default: the vendor's)
+	@$(BIN)/python scripts/update_spec.py $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+
+diff-spec: .venv/.installed  ## the same report without touching anything; fails on a breaking change (SPEC=..., JSON=1)
+	@$(BIN)/python scripts/update_spec.py --diff $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+
+upgrade-generator: .venv/.installed  ## show what the newest generator and formatter would change in generated/
+	@$(BIN)/python scripts/upgrade_generator.py
+
 cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulator (or the real gateway, with credentials set)
 	$(BIN)/python scripts/record_cassettes.py
 

@@ -1,7 +1,7 @@
 """Make the OpenAPI products, both generated packages and the lock from the published documents and the overlays.
 
-`regenerate.py` replaces them all or none of them; `regenerate.py --check` only says whether they are what it would
-make.
+`regenerate.py` replaces them all or none of them; `--check` only says whether they are what it would make; `--into`
+makes them elsewhere.
 """
 
 from __future__ import annotations
@@ -184,8 +184,14 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when something would change")
-    check = parser.parse_args().check
+    parser.add_argument("--into", type=Path, metavar="FOLDER", help="make everything in this new folder instead")
+    arguments = parser.parse_args()
+    check = arguments.check
     try:
+        if arguments.into:
+            arguments.into.mkdir()
+            build(ROOT / "openapi", arguments.into)
+            return 0
         # The swap is a rename, so what is built must be on the same file system.
         with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=None if check else ROOT) as scratch:
             built, attic = Path(scratch, "built"), Path(scratch, "attic")

@@ -345,6 +345,12 @@ def _properties(
     for name in sorted((old.required ^ new.required) - before.keys() - after.keys() - old.properties.keys()):
         what = f"{name!r}, which is not defined here, is {'now' if name in new.required else 'no longer'} required"
         yield Change(Rating.COMPATIBLE, at(new.path, "required"), "restated", what, (place,))
+    for name in sorted((old.properties.keys() | new.properties.keys()) - before.keys() - after.keys()):
+        one, other = old.properties.get(name), new.properties.get(name)
+        if not (one and other and canonical(one.value, one.document) == canonical(other.value, other.document)):
+            how = "is gone" if other is None else "is new" if one is None else "changed"
+            what = f"{name!r}, which is {'write' if reads else 'read'}-only and not used here, {how}"
+            yield Change(Rating.COMPATIBLE, (other or one or old).path, "idle", what, (place,))
     yield from _additional(old, new, place, reads, trail)
 
 

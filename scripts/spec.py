@@ -142,6 +142,18 @@ def apply_overlay(document: Document, overlay: Document, name: str, redundant: l
     return result
 
 
+def actions_on(document: Document, overlay: Document, name: str, place: str) -> list[str]:
+    """The overlay actions that change what stands at a JSON pointer, when the overlay is applied to a document."""
+    result = copy.deepcopy(document)
+    found = []
+    for number, action in enumerate(overlay["actions"], 1):
+        before = copy.deepcopy(resolve(place, result))
+        _apply(result, action, name, redundant=[])
+        if resolve(place, result) != before:
+            found.append(f"{name} action {number} ({action['target']})")
+    return found
+
+
 def _apply(document: Document, action: Any, where: str, redundant: list[str] | None) -> None:
     known(action, where, "target", "description", "update", "remove")
     where = f"{where} ({action.get('target')})"
@@ -250,7 +262,7 @@ def _check_security(document: Document, where: str) -> None:
 def _check_references(node: Any, document: Document, where: str) -> None:
     if isinstance(node, dict):
         reference = node.get("$ref")
-        if isinstance(reference, str) and not (reference.startswith("#/") and _resolves(reference, document)):
+        if isinstance(reference, str) and not (reference.startswith("#/") and resolve(reference, document) is not None):
             raise SpecError(at(where, "$ref"), f"{reference!r} is not in this document")
         for key, value in node.items():
             _check_references(value, document, at(where, key))
@@ -259,11 +271,16 @@ def _check_references(node: Any, document: Document, where: str) -> None:
             _check_references(value, document, at(where, index))
 
 
-def _resolves(reference: str, document: Document) -> bool:
+def resolve(reference: str, document: Document) -> Any:
+    """What stands at a JSON pointer ("#/a/b") of a document; None if nothing does."""
     node: Any = document
-    for key in reference[2:].split("/"):
-        node = node.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
-    return node is not None
+    for token in reference[2:].split("/"):
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list):
+            node = node[int(key)] if key.isdecimal() and int(key) < len(node) else None
+        else:
+            node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
 def check_names(document: Document, where: str) -> None:

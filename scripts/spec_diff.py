@@ -37,7 +37,7 @@ def compare(old: Document, new: Document, known_words: Mapping[str, str]) -> lis
     """
     found = [*_service(old, new), *_operations(old, new), *_names(old, new)]
     found += [
-        Change(Rating.TEXT, path, "words", f"words {what}", words=None if text is None else str(text))
+        Change(Rating.TEXT, path, "words", what, words=None if text is None else str(text))
         for path, what, text in reworded(old, new, known_words)
     ]
     grouped: dict[tuple[str, str, str], Change] = {}
@@ -46,7 +46,14 @@ def compare(old: Document, new: Document, known_words: Mapping[str, str]) -> lis
         before = grouped.get(key, change)
         places = tuple(sorted({*before.places, *change.places}))
         grouped[key] = replace(change, rating=max(before.rating, change.rating), places=places)
-    return sorted(grouped.values(), key=lambda change: (-change.rating, change.path, change.kind, change.what))
+    # What lies idle in one direction may be used in the other, which says more.
+    felt = [change.path for change in grouped.values() if change.kind != "idle"]
+    told = (
+        change
+        for change in grouped.values()
+        if change.kind != "idle" or not any(f"{path}/".startswith(f"{change.path}/") for path in felt)
+    )
+    return sorted(told, key=lambda change: (-change.rating, change.path, change.kind, change.what))
 
 
 # The service -------------------------------------------------------------------------------------------------------
@@ -143,7 +150,7 @@ def _operation(old_item: Node, new_item: Node, method: str, name: str) -> Iterat
     old, new = old_item / method, new_item / method
     place = Place(name)
     for key in ("operationId", "tags", "deprecated"):
-        if (old / key).value != (new / key).value and not {None, False} >= {(old / key).value, (new / key).value}:
+        if ((old / key).value or None) != ((new / key).value or None):
             kind = "deprecated" if key == "deprecated" else "name"
             yield Change(Rating.COMPATIBLE, at(new.path, key), kind, _was(key, old / key, new / key), (place,))
     yield from _security(old, new, place)

@@ -98,7 +98,7 @@ def reworded(old: Document, new: Document, known: Mapping[str, str]) -> Iterator
         now = fingerprint(after[pointer]) if pointer in after else None
         if now in (known.get(pointer), fingerprint(before[pointer]) if pointer in before else None):
             continue
-        what = "gone" if now is None else "reworded" if pointer in known or pointer in before else "added"
+        what = "words are gone" if now is None else "reworded" if {pointer} & {*known, *before} else "words are new"
         yield pointer, what, after.get(pointer)
 
 
