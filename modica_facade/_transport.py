@@ -137,6 +137,10 @@ def check_base_url(base_url: object) -> tuple[str, str, str, int, str]:
         raise ConfigurationError("base_url has a port outside 1 to 65535")
     if any(part in {".", ".."} for part in path.split("/")):
         raise ConfigurationError("base_url has . or .. in its path; write the path in full")
+    try:
+        httpx.URL(f"{scheme}://{authority}")
+    except httpx.InvalidURL:
+        raise ConfigurationError("base_url has no usable host; write it like https://host/path") from None
     bare = host.strip("[]")
     if scheme == "http" and not _is_loopback(bare):
         raise ConfigurationError("base_url must begin with https://: http would show password and text to everyone")
@@ -176,7 +180,12 @@ def _ca_settings() -> tuple[str | None, str | None]:
 @functools.cache
 def _tls(_cert_file: str | None, _cert_dir: str | None) -> ssl.SSLContext:
     # One for all clients: building it takes 30 ms. Cached by the settings that httpx reads while building it.
-    context = httpx.create_ssl_context()
+    try:
+        context = httpx.create_ssl_context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR names no usable certificates ({type(error).__name__}); correct it"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # SSLKEYLOGFILE would write the keys to every credential and message of this process.
     context.keylog_filename = None  # type: ignore[assignment]  # documented as None by default, typeshed has str
@@ -592,6 +601,8 @@ class Transport:
     def __init__(self, site: Site, client: httpx.Client | None = None) -> None:
         if client is not None and not isinstance(client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client")
+        if client is None:
+            site.tls()  # settings that cannot work are said at once
         self._site = site
         self._client = client
         self._lines = _Lines()
@@ -816,6 +827,8 @@ class AsyncTransport:
     def __init__(self, site: Site, client: httpx.AsyncClient | None = None) -> None:
         if client is not None and not isinstance(client, httpx.AsyncClient):
             raise ConfigurationError("http_client must be an httpx.AsyncClient")
+        if client is None:
+            site.tls()
         self._site = site
         self._client = client
         self._lines: _AsyncLines | None = None
