@@ -191,6 +191,11 @@ class Misbehaving:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def handlers(self) -> list[threading.Thread]:
+        """The threads that serve connections; one ends when its client has closed the connection."""
+        return self._threads[1:]
+
     def _start(self, target: Callable[..., object], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
@@ -234,6 +239,16 @@ def refusing() -> Generator[str]:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{reserved.getsockname()[1]}{PATH}"
+
+
+def answering(data: bytes) -> Behaviour:
+    """The behaviour that reads one request, acts on nothing, says this and closes the connection."""
+
+    def behave(peer: Peer) -> None:
+        if peer.request() is not None:
+            peer.send(data)
+
+    return behave
 
 
 def tunnel(to_port: int) -> Behaviour:

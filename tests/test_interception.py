@@ -1,0 +1,203 @@
+"""A user's vcrpy, respx, pytest-httpx and mock transports see our clients exactly as they see httpx itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+import vcr
+from pytest_httpx import HTTPXMock
+
+from modica_facade import AuthenticationError, NotSentError, OutcomeUnknownError, RetryPolicy
+
+from .conftest import Colour
+from .misbehaving import ID, Misbehaving, answering, response
+
+URL = "https://gateway.invalid/rest/gateway"
+NUMBER = "+64211234567"
+ONCE = RetryPolicy(attempts=1)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name can be looked up: what is not intercepted fails."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("the network was asked")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+
+
+def plain_httpx(colour: Colour, method: str, url: str, body: Any = None) -> Any:
+    """The request a user's own httpx would make, for comparison."""
+    if colour.is_async:
+
+        async def ask() -> Any:
+            async with httpx.AsyncClient() as client:
+                return await client.request(method, url, json=body)
+
+        return asyncio.run(ask())
+    return httpx.request(method, url, json=body)
+
+
+@pytest.mark.usefixtures("offline")
+def test_respx_answers(colour: Colour) -> None:
+    with respx.mock(base_url=URL) as router:
+        sent = router.post("/messages").respond(201, json=[ID], headers={"Location": f"{URL}/messages/{ID}"})
+        found = router.get(f"/messages/{ID}").respond(
+            200, json={"id": ID, "source": "2000", "destination": NUMBER, "content": "Kia ora"}
+        )
+        with colour.client("name", "password", base_url=URL) as modica:
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+            assert modica.get(ID).content == "Kia ora"
+            for _ in range(3):
+                modica.send(NUMBER, "Kia ora")
+    assert sent.call_count == 4
+    assert found.call_count == 1
+    request = sent.calls[0].request
+    assert json.loads(request.content) == {"destination": NUMBER, "content": "Kia ora"}
+    assert request.headers["Authorization"].startswith("Basic ")
+    assert str(request.url) == f"{URL}/messages"
+
+
+@pytest.mark.usefixtures("offline")
+def test_respx_provokes_errors(colour: Colour) -> None:
+    with respx.mock(base_url=URL) as router, colour.client("name", "password", base_url=URL, retry=ONCE) as modica:
+        for effect, error in (
+            (httpx.ConnectError, NotSentError),
+            (httpx.ReadTimeout, OutcomeUnknownError),
+            (httpx.Response(401), AuthenticationError),
+        ):
+            router.post("/messages").mock(side_effect=[effect])
+            with pytest.raises(error):
+                modica.send(NUMBER, "Kia ora", reference="order-42")
+
+
+@pytest.mark.usefixtures("offline")
+def test_pytest_httpx_answers_and_provokes_errors(colour: Colour, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(method="POST", url=f"{URL}/messages", status_code=201, json=[ID], is_reusable=True)
+    with colour.client("name", "password", base_url=URL, retry=ONCE) as modica:
+        for _ in range(3):
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+        httpx_mock.add_exception(httpx.ReadTimeout("too late"), method="GET", url=f"{URL}/messages/7")
+        with pytest.raises(Exception, match="no answer"):
+            modica.get(7)
+    assert len(httpx_mock.get_requests()) == 4
+    assert json.loads(httpx_mock.get_requests()[0].content)["content"] == "Kia ora"
+
+
+def test_vcrpy_records_and_replays_us_as_it_does_httpx(colour: Colour, tmp_path: Path) -> None:
+    def record(name: str, act: Callable[[str], object]) -> list[Any]:
+        with Misbehaving() as server, vcr.use_cassette(str(tmp_path / name), record_mode="once") as cassette:
+            act(server.base_url)
+        assert server.acted == 1
+        # Nobody listens any more: only the recording can answer.
+        with vcr.use_cassette(
+            str(tmp_path / name),
+            record_mode="none",
+            match_on=["method", "scheme", "host", "port", "path", "query", "body"],
+            allow_playback_repeats=False,
+        ) as replayed:
+            act(server.base_url)
+            assert replayed.all_played
+        return [(request.method, request.path, request.body) for request in cassette.requests]
+
+    def ours(url: str) -> None:
+        with colour.client("name", "password", base_url=url, retry=ONCE) as modica:
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+
+    def theirs(url: str) -> None:
+        answer = plain_httpx(colour, "POST", f"{url}/messages", {"content": "Kia ora", "destination": NUMBER})
+        assert answer.json() == [ID]
+
+    assert record("ours.yaml", ours) == record("theirs.yaml", theirs)
+
+
+def test_vcrpy_takes_over_and_lets_go_of_a_client_in_use(colour: Colour, tmp_path: Path) -> None:
+    cassette = str(tmp_path / "cassette.yaml")
+    with Misbehaving() as server, colour.client("name", "password", base_url=server.base_url, retry=ONCE) as modica:
+        modica.send(NUMBER, "Kia ora")
+        for mode in "once", "none":
+            with vcr.use_cassette(cassette, record_mode=mode, allow_playback_repeats=False):
+                assert modica.send(NUMBER, "Kia ora").id == str(ID)
+        modica.send(NUMBER, "Kia ora")
+    assert server.acted == 3
+
+
+def test_a_miss_in_a_cassette_is_no_success(colour: Colour, tmp_path: Path) -> None:
+    with (
+        vcr.use_cassette(str(tmp_path / "empty.yaml"), record_mode="none"),
+        colour.client("name", "password", base_url=URL, retry=ONCE) as modica,
+        pytest.raises(OutcomeUnknownError, match="CannotOverwriteExistingCassette"),
+    ):
+        modica.send(NUMBER, "Kia ora")
+
+
+def test_a_mock_transport_comes_in_through_http_client(colour: Colour) -> None:
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json=[ID])
+
+    mock = httpx.MockTransport(handle)
+    kwargs: Any = {
+        "transport": mock,
+        "headers": {"X-Team": "alerts"},
+        "cookies": {"route": "7"},
+        "auth": ("them", "theirs"),
+    }
+    http_client = httpx.AsyncClient(**kwargs) if colour.is_async else httpx.Client(**kwargs)
+    with colour.client("name", "password", base_url=URL, http_client=http_client) as modica:
+        assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    # What the caller set up stays, but for what makes it a request of ours.
+    assert seen[0].headers["X-Team"] == "alerts"
+    assert seen[0].headers["Cookie"] == "route=7"
+    assert (
+        seen[0].headers["Authorization"]
+        == httpx.Request("GET", URL, headers=basic("name", "password")).headers["Authorization"]
+    )
+    assert not http_client.is_closed
+
+
+def basic(username: str, password: str) -> dict[str, str]:
+    request = next(httpx.BasicAuth(username, password).auth_flow(httpx.Request("GET", URL)))
+    return {"Authorization": request.headers["Authorization"]}
+
+
+def test_hooks_of_the_callers_client_are_called_and_may_raise(colour: Colour) -> None:
+    called: list[str] = []
+
+    def note(request: httpx.Request) -> None:
+        called.append(request.method)
+
+    def strict(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    async def async_note(request: httpx.Request) -> None:
+        note(request)
+
+    async def async_strict(response: httpx.Response) -> None:
+        strict(response)
+
+    with Misbehaving(answering(response(401))) as server:
+        if colour.is_async:
+            hooks: Any = {"request": [async_note], "response": [async_strict]}
+            http_client: Any = httpx.AsyncClient(event_hooks=hooks)
+        else:
+            http_client = httpx.Client(event_hooks={"request": [note], "response": [strict]})
+        with (
+            colour.client("name", "password", base_url=server.base_url, http_client=http_client) as modica,
+            # The status came through the trace: what the hook raised does not hide it.
+            pytest.raises(AuthenticationError),
+        ):
+            modica.send(NUMBER, "Kia ora")
+        if not colour.is_async:
+            http_client.close()
+    assert called == ["POST"]
