@@ -22,6 +22,7 @@ import os
 import re
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,18 +125,18 @@ class _Variable:
         return self._kinds
 
 
-class _Scope(dict[str, _Variable]):
+class _Scope(defaultdict[str, _Variable]):
     """The names of a module, class or function; for a class also its ``self.`` attributes, for a function its value."""
 
     def __init__(self, node: ast.AST, outer: _Scope | None) -> None:
-        super().__init__()
+        super().__init__(_Variable)
         self.outer = outer
         self.bases = node.bases if isinstance(node, ast.ClassDef) else None
-        self.attributes: dict[str, _Variable] = {}
+        self.attributes = defaultdict[str, _Variable](_Variable)
         self.value = _Variable()
 
     def bind(self, name: str, value: Callable[[], _Kinds]) -> None:
-        self.setdefault(name, _Variable()).values.append(value)
+        self[name].values.append(value)
 
     @property
     def enclosing_class(self) -> _Scope | None:
@@ -151,7 +152,7 @@ class _File:
     def __init__(self, tree: ast.Module, lines: Sequence[str]) -> None:
         self._lines = lines
         self._module = _Scope(tree, None)
-        self._attributes: dict[str, _Variable] = {}
+        self._attributes = defaultdict[str, _Variable](_Variable)
         self._imports_us = False
         self._nodes: list[tuple[ast.AST, _Scope]] = []
         pending: list[tuple[ast.AST, _Scope]] = [(tree, self._module)]
@@ -165,7 +166,7 @@ class _File:
                 elsewhere = self._module if isinstance(node, ast.Global) else scope.outer or self._module
                 for name in node.names:
                     if name in scope:
-                        elsewhere.setdefault(name, _Variable()).values += scope.pop(name).values
+                        elsewhere[name].values += scope.pop(name).values
 
     # What is bound to what
 
@@ -209,11 +210,11 @@ class _File:
             case ast.Name(id=name):
                 scope.bind(name, value)
                 if scope.bases is not None:
-                    self._attributes.setdefault(name, _Variable()).values.append(value)
+                    self._attributes[name].values.append(value)
             case ast.Attribute(value=owner, attr=attribute):
-                self._attributes.setdefault(attribute, _Variable()).values.append(value)
+                self._attributes[attribute].values.append(value)
                 if _is_self(owner) and (mine := scope.enclosing_class) is not None:
-                    mine.attributes.setdefault(attribute, _Variable()).values.append(value)
+                    mine.attributes[attribute].values.append(value)
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 for each in targets:
                     self._bind_target(each, scope, set)
