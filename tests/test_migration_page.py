@@ -525,6 +525,9 @@ def test_row_accepted_is_new(row: Row, simulator: Simulator, sent: tuple[Submitt
     with ModicaV2("app", "password", base_url=simulator.v2_base_url) as modica:
         scheduled = modica.send(NUMBER, "Kia ora", scheduled=datetime.now(UTC) + timedelta(hours=1))
     assert getattr(scheduled, field) == later
+    for status in DeliveryStatus:  # also a final one
+        answer = Answer(202, json.dumps({"id": UUID_TEXT, "status": status}).encode())
+        assert getattr(conclude(v2_send(), answer), field) == status
     assert row.v1 == ()
 
 
