@@ -45,6 +45,14 @@ LARGEST_BODY: Final = 2 * 1024 * 1024
 # Where to, and as whom
 
 
+class _Hidden(NamedTuple):
+    headers: httpx.Headers
+    body_headers: httpx.Headers
+    proxy: httpx.Proxy | None
+    token: bytes
+    password: bytes
+
+
 class Site:
     """One gateway as one application: base URL, headers with the credentials, time-outs, the rules for its connections.
 
@@ -53,17 +61,17 @@ class Site:
             a password.
     """
 
-    __slots__ = ("_prefix", "_secrets", "base_url", "body_headers", "headers", "host", "keepalive", "origin", "proxy")
+    __slots__ = ("_hidden", "_prefix", "base_url", "host", "keepalive", "origin")
 
     def __init__(self, base_url: str, username: str, password: str, accept: str, keepalive: float) -> None:
         scheme, authority, self.host, port, path = check_base_url(base_url)
         self.base_url = f"{scheme}://{authority}{path}"
         self.origin = httpcore.Origin(scheme.encode(), self.host.encode(), port)
         self.keepalive = check_seconds("keepalive", keepalive, zero=True)
-        self.proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
+        proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
         token = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
         # An httpx.Headers does not show an Authorization value in its repr.
-        self.headers = httpx.Headers(
+        headers = httpx.Headers(
             {
                 "Host": authority,
                 "Accept": accept,
@@ -72,21 +80,35 @@ class Site:
                 "User-Agent": USER_AGENT,
             }
         )
-        self.body_headers = httpx.Headers([*self.headers.raw, (b"Content-Type", b"application/json")])
+        body_headers = httpx.Headers([*headers.raw, (b"Content-Type", b"application/json")])
         self._prefix = path
         # A closure, not an attribute: what dumps objects by their attributes does not find it.
-        secrets = [token.encode(), *([password.encode()] if len(password) >= 6 else [])]
-        self._secrets: Callable[[], list[bytes]] = lambda: secrets
+        hidden = _Hidden(headers, body_headers, proxy, token.encode(), password.encode())
+        self._hidden: Callable[[], _Hidden] = lambda: hidden
+
+    def headers(self, *, body: bool) -> httpx.Headers:
+        """The headers of a request with a body, or without one."""
+        return self._hidden().body_headers if body else self._hidden().headers
+
+    @property
+    def proxy(self) -> httpx.Proxy | None:
+        """The proxy that the environment names for this host."""
+        return self._hidden().proxy
 
     def url(self, path: str) -> httpcore.URL:
         """The full URL of a path, as httpcore wants it."""
         scheme, host, port = self.origin.scheme, self.origin.host, self.origin.port
         return httpcore.URL(scheme=scheme, host=host, port=port, target=f"{self._prefix}{path}".encode("ascii"))
 
-    def redact(self, text: bytes) -> bytes:
-        """What a stranger wrote, without our credentials: a debugging proxy echoes request headers into error pages."""
-        for secret in self._secrets():
-            text = text.replace(secret, b"[redacted]")
+    def redact(self, text: bytes, *, message: bool = False) -> bytes:
+        """What a stranger wrote, without our credentials: a debugging proxy echoes request headers into its pages.
+
+        ``message``: it may be a message of somebody's, whose text is left alone whatever our password is.
+        """
+        hidden = self._hidden()
+        text = text.replace(hidden.token, b"[redacted]")
+        if len(hidden.password) >= 6 and not message:
+            text = text.replace(hidden.password, b"[redacted]")
         return text
 
     def tls(self) -> ssl.SSLContext | None:
@@ -311,10 +333,10 @@ class _Attempt:
         site, call = self.site, self.call
         url, extensions = site.url(call.path), self._extensions(trace)
         if call.body is None:
-            request = httpcore.Request(call.method, url, headers=site.headers.raw, extensions=extensions)
+            request = httpcore.Request(call.method, url, headers=site.headers(body=False).raw, extensions=extensions)
         else:
             length = (b"Content-Length", b"%d" % len(call.body))
-            headers = [*site.body_headers.raw, length]
+            headers = [*site.headers(body=True).raw, length]
             request = httpcore.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
         # Whatever failed until here failed on this machine.
         self.begun = True
@@ -323,7 +345,7 @@ class _Attempt:
     def httpx_request(self, trace: Trace, build: Callable[..., httpx.Request] = httpx.Request) -> httpx.Request:
         """The same for httpx; ``build`` may be the caller's own client's, with the headers and cookies it was given."""
         site, call = self.site, self.call
-        headers = site.headers if call.body is None else site.body_headers
+        headers = site.headers(body=call.body is not None)
         url, extensions = site.base_url + call.path, self._extensions(trace)
         request = build(call.method, url, headers=headers, content=call.body, extensions=extensions)
         self.begun = True
@@ -346,9 +368,8 @@ class _Attempt:
         """What came, whole or cut."""
         assert self.head is not None
         status, headers = self.head
-        body = b"".join(self._chunks)
-        if not 200 <= status < 300:
-            body = self.site.redact(body)
+        as_documented = 200 <= status < 300 and "json" in (_header(headers, b"content-type") or "")
+        body = self.site.redact(b"".join(self._chunks), message=as_documented)
         location, retry_after = _header(headers, b"location"), _header(headers, b"retry-after")
         return Answer(status, body, location, retry_after, self.cut, timed_out or self.late)
 
@@ -372,7 +393,7 @@ class _Attempt:
             timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
             repeatable=not (certificate or self.late),
-            cause=_bare(error),
+            cause=_bare(error, text),
         )
 
     def interrupted(self, error: BaseException) -> BaseException:
@@ -381,7 +402,7 @@ class _Attempt:
             known = f"a send that was cut off may have gone out (reference {self.call.reference!r}); do not repeat it"
             error.add_note(f"modica_facade: {known}")
             _log.warning("%s: %s", type(error).__name__, known)
-        return _bare(error)
+        return _bare(error, str(error))
 
     @contextmanager
     def closing(self) -> Generator[None]:
@@ -423,8 +444,10 @@ def _chain_has(error: BaseException | None, kind: type[BaseException]) -> bool:
     return False
 
 
-def _bare(error: BaseException) -> BaseException:
-    """The error without frames, chain and request: the HTTP library's frames hold the Authorization header."""
+def _bare(error: BaseException, text: str) -> BaseException:
+    """The error without frames, chain and request, which hold the Authorization header, and with this text."""
+    if str(error) != text:
+        error.args = (text,)
     if isinstance(error, httpx.RequestError | httpx.HTTPStatusError):
         error.request = httpx.Request("POST", "https://redacted.invalid")
     if isinstance(error, httpx.HTTPStatusError):
