@@ -34,7 +34,9 @@ ACCEPT = "application/json"
 BASE_URL = "https://api.modicagroup.com/rest/sms/v2"
 BASE_URL_VARIABLE = "MODICA_V2_BASE_URL"
 
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_ID = re.compile(_UUID, re.ASCII)
+_LOCATION = re.compile(rf".*/messages(?:/|\?id=)({_UUID})/?", re.ASCII | re.IGNORECASE)
 
 
 def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessage]:
@@ -103,10 +105,14 @@ def _read_id(value: object) -> str | None:
 
 
 def _read_submitted(answer: Answer, destination: str, reference: str | None, scheduled: str | None) -> SubmittedMessage:
-    fields = _object(answer)
+    body: Any = read_json(answer.body) if answer.cut is None else None
+    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
     found = _read_id(fields.get("id"))
+    if found is None and answer.location is not None and (at := _LOCATION.fullmatch(answer.location)):
+        # Not documented for v2, as it is for v1; if there is one, the id of an accepted message is not lost.
+        found = _read_id(at[1])
     if found is None:
-        raise Unreadable("its body has no id")
+        raise Unreadable("neither its body nor its Location has an id")
     # The message is accepted and its id known: an odd status must not lose that.
     status = fields.get("status")
     return SubmittedMessage(
@@ -115,7 +121,10 @@ def _read_submitted(answer: Answer, destination: str, reference: str | None, sch
 
 
 def _read_message(answer: Answer, wanted: str) -> Message:
-    fields = _object(answer)
+    body: Any = read_json(answer.body) if answer.cut is None else None
+    if not isinstance(body, dict):
+        raise Unreadable("its body is not a message")
+    fields = cast("dict[str, object]", body)
     if _read_id(fields.get("id")) != wanted:
         raise Unreadable(f"its body is not message {wanted}")
     return Message(
@@ -127,13 +136,6 @@ def _read_message(answer: Answer, wanted: str) -> Message:
         direction=optional_text(fields, "direction"),
         status=optional_text(fields, "status"),
     )
-
-
-def _object(answer: Answer) -> Mapping[str, object]:
-    body: Any = read_json(answer.body) if answer.cut is None else None
-    if not isinstance(body, dict):
-        raise Unreadable("its body is not an object")
-    return cast("dict[str, object]", body)
 
 
 def _envelope(body: Mapping[str, Any]) -> Envelope:

@@ -43,6 +43,7 @@ class _Client:
     _accept: ClassVar[str]
     _base_url: ClassVar[str]
     _base_url_variable: ClassVar[str]
+    _path_of_the_other_version: ClassVar[str]
 
     def _configure(
         self,
@@ -61,6 +62,11 @@ class _Client:
         url = base_url or os.environ.get(self._base_url_variable) or self._base_url
         site = Site(url, self._username, _credential("password", password, "MODICA_PASSWORD"), self._accept, keepalive)
         self._url = site.base_url
+        if self._url.endswith(self._path_of_the_other_version):
+            # There a message would go out, and its answer could not be read.
+            raise ConfigurationError(
+                f"base_url is that of the other REST version; {type(self).__name__} cannot speak it"
+            )
         self._budget = RetryBudget()
         self._be_patient(timeout, retry)
         return site
@@ -271,12 +277,14 @@ class _RestV1:
     _accept = _v1.ACCEPT
     _base_url = _v1.BASE_URL
     _base_url_variable = _v1.BASE_URL_VARIABLE
+    _path_of_the_other_version = "/rest/sms/v2"
 
 
 class _RestV2:
     _accept = _v2.ACCEPT
     _base_url = _v2.BASE_URL
     _base_url_variable = _v2.BASE_URL_VARIABLE
+    _path_of_the_other_version = "/rest/gateway"
 
 
 class Modica(_RestV1, _BlockingClient):
@@ -745,7 +753,8 @@ class ModicaV2(_RestV2, _BlockingClient):
             concurrency: how many sends may be in flight, 1 to 100.
 
         Yields:
-            One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception; an
+            accepted one has status ``"success"`` whatever becomes of it, which its receipts say.
 
         Raises:
             InvalidRequestError: at once, for content and options.
@@ -877,7 +886,8 @@ class AsyncModicaV2(_RestV2, _AsyncClient):
             concurrency: how many sends may be in flight, 1 to 100.
 
         Yields:
-            One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception; an
+            accepted one has status ``"success"`` whatever becomes of it, which its receipts say.
 
         Raises:
             InvalidRequestError: at once, for content and options.

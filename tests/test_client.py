@@ -180,6 +180,13 @@ class TestSetUp:
         with pytest.raises(errors.ConfigurationError, match=named):
             client(**{"username": "app", "password": "canary-password"} | arguments)
 
+    @pytest.mark.parametrize("client", EVERY_CLIENT)
+    def test_the_base_url_of_the_other_version_is_refused(self, client: Any) -> None:
+        other = "rest/gateway" if "V2" in client.__name__ else "rest/sms/v2"
+        for base_url in (f"https://api.modicagroup.com/{other}", f"https://sms.example/{other}/"):
+            with pytest.raises(errors.ConfigurationError, match=client.__name__):
+                client("app", "password", base_url=base_url)
+
     def test_a_client_of_the_other_colour_is_refused(self) -> None:
         with pytest.raises(errors.ConfigurationError, match=r"httpx\.Client"):
             Modica("app", "password", http_client=httpx.AsyncClient())  # type: ignore[arg-type]

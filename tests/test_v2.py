@@ -113,6 +113,10 @@ class TestAnswers:
         sent = conclude(send(reference="order-42"), answer(body))
         assert sent == SubmittedMessage(ID, "+64211234567", "order-42", status="accepted")
 
+    @pytest.mark.parametrize("location", [f"/rest/sms/v2/messages?id={ID}", f"https://x/messages/{ID.upper()}"])
+    def test_a_body_that_was_cut_loses_no_id_that_the_head_had(self, location: str) -> None:
+        assert conclude(send(), answer(b"{", location=location, cut="ReadError")).id == ID
+
     @pytest.mark.parametrize("status", [None, 5, []])
     def test_an_odd_status_does_not_lose_the_id(self, status: Any) -> None:
         assert conclude(send(), answer({"id": ID, "status": status})) == SubmittedMessage(ID, "+64211234567")
