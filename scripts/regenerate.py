@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -69,17 +70,18 @@ def build(inputs: Path, out: Path, redundant: list[str] | None = None) -> None:
     lock: dict[str, dict[str, str]] = {"inputs": {}, "products": {}, "generated": {}}
     (out / "openapi").mkdir()
     (out / "generated").mkdir()
+    # All documents first: what is wrong with one is known before anything is generated.
     for api in APIS:
-        product = out / "openapi" / api.product
-        product.write_bytes(make_product(api, inputs, redundant))
-        package = out / "generated" / api.package
-        generate(product, package)
+        product = make_product(api, inputs, redundant)
+        (out / "openapi" / api.product).write_bytes(product)
+        lock["products"][api.product] = sha256(product)
         for name in (api.published, api.overlay):
             lock["inputs"][name] = sha256((inputs / name).read_bytes())
-        lock["products"][api.product] = sha256(product.read_bytes())
-        lock["generated"][api.package] = sha256(
-            json.dumps({k: sha256(v) for k, v in read_tree(package).items()}).encode()
-        )
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda api: generate(out / "openapi" / api.product, out / "generated" / api.package), APIS))
+    for api in APIS:
+        files = {name: sha256(data) for name, data in read_tree(out / "generated" / api.package).items()}
+        lock["generated"][api.package] = sha256(json.dumps(files).encode())
     lock["tools"] = {tool: version(tool) for tool in TOOLS}
     (out / "openapi" / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
 

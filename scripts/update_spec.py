@@ -119,6 +119,19 @@ def stage(candidates: Sequence[Candidate], root: Path, built: Path, day: str) ->
         write_published(candidate, inputs)
         words[candidate.api.name] = dict(sorted(fingerprints(candidate.new).items()))
     (inputs / WORDS).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
+    if any((inputs / api.published).read_bytes() != (root / "openapi" / api.published).read_bytes() for api in APIS):
+        make(candidates, root, inputs, built)
+    (built / "openapi").mkdir(exist_ok=True)
+    shutil.move(inputs / "published", built / "openapi" / "published")
+    old = root / "openapi" / CHANGES
+    before = old.read_text(encoding="utf-8").removeprefix(_HEAD) if old.exists() else ""
+    news = "\n".join(markdown(candidate.report, day) for candidate in candidates)
+    after = _HEAD + news + ("\n" + before if before else "")
+    (built / "openapi" / CHANGES).write_text(after, encoding="utf-8")
+
+
+def make(candidates: Sequence[Candidate], root: Path, inputs: Path, built: Path) -> None:
+    """Build from the staged inputs, and hold what comes out to the contract."""
     redundant: list[str] = []
     try:
         build(inputs, built, redundant)
@@ -131,12 +144,6 @@ def stage(candidates: Sequence[Candidate], root: Path, built: Path, day: str) ->
     for need in contract.unmet(built / "generated"):
         report = next((c.report for c in candidates if c.api.name == need.api), candidates[0].report)
         report.obstacles.append(explain(need, root / "openapi", built / "openapi"))
-    shutil.move(inputs / "published", built / "openapi" / "published")
-    old = root / "openapi" / CHANGES
-    before = old.read_text(encoding="utf-8").removeprefix(_HEAD) if old.exists() else ""
-    news = "\n".join(markdown(candidate.report, day) for candidate in candidates)
-    after = _HEAD + news + ("\n" + before if before else "")
-    (built / "openapi" / CHANGES).write_text(after, encoding="utf-8")
 
 
 def _report_for(candidates: Sequence[Candidate], line: str) -> Report:
@@ -232,7 +239,7 @@ def run(sources: Sequence[str], diff: bool, as_data: bool) -> int:
             raise Stopped(f"{obstacles[0]}{more}")
         if changed and not diff:
             names = (*OUTPUTS, f"openapi/{Path(SOURCES).parent}", f"openapi/{CHANGES}")
-            swap(built, ROOT, attic, names)
+            swap(built, ROOT, attic, [name for name in names if (built / name).exists()])
     return 0
 
 

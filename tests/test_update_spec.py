@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import copy
+import functools
 import http.server
 import json
+import os
 import random
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import contract
 import pytest
 import regenerate
 import report
 import source
 import spec_diff
 import update_spec
+import upgrade_generator
 import words
 from contract import surface
 from convert import to_openapi3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_diff import Change, Place, Rating
-from spec import SpecError, dump, parse, resolve, validate
+from spec import SpecError, apply_overlay, dump, parse, resolve, validate
 
-from .mutations import MUTATIONS, REFUSED, V1, V2, Document, Mutation, published, put
+from .mutations import MUTATIONS, REFUSED, V1, V2, Document, Mutation, drop, published, put, rename
 
 ROOT = Path(__file__).parents[1]
 OPENAPI = ROOT / "openapi"
@@ -40,7 +47,12 @@ KNOWN = {
 
 def compare(name: str, document: Document) -> list[Change]:
     """The changes from a published document to another."""
-    return spec_diff.compare(to_openapi3(published(name), "#"), to_openapi3(document, "#"), KNOWN[name])
+    return spec_diff.compare(converted(name), to_openapi3(document, "#"), KNOWN[name])
+
+
+@functools.cache
+def converted(name: str) -> Document:
+    return to_openapi3(published(name), "#")
 
 
 def written(document: Document, folder: Path, name: str = "new.json") -> str:
@@ -464,3 +476,468 @@ def test_the_default_addresses_are_those_of_the_sources() -> None:
     text = (OPENAPI / update_spec.SOURCES).read_text(encoding="utf-8")
     for api in regenerate.APIS:
         assert f"`{Path(api.published).name}` | <{api.source}>" in text
+
+
+# Taking a document over -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A copy of everything the pipeline reads and writes."""
+    desk = tmp_path / "desk"
+    for name in ("openapi", "generated", "scripts"):
+        shutil.copytree(ROOT / name, desk / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return desk
+
+
+GENERATED: dict[bytes, dict[str, bytes]] = {
+    (OPENAPI / api.product).read_bytes(): regenerate.read_tree(ROOT / "generated" / api.package)
+    for api in regenerate.APIS
+}
+generate = regenerate.generate
+
+
+def generate_once(product: Path, package: Path) -> None:
+    """The generator, run once for each document: test_pipeline.py shows that it always makes the same of it."""
+    key = product.read_bytes()
+    if key not in GENERATED:
+        generate(product, package)
+        GENERATED[key] = regenerate.read_tree(package)
+    for name, data in GENERATED[key].items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_bytes(data)
+
+
+@pytest.fixture
+def update(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs update_spec.py on the desk: exit status, what it printed, what it complained of."""
+    monkeypatch.setattr(update_spec, "ROOT", desk)
+    monkeypatch.setattr(regenerate, "generate", generate_once)
+
+    def update(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["update_spec.py", *arguments])
+        code = update_spec.main()
+        return (code, *capsys.readouterr())
+
+    return update
+
+
+def check(desk: Path) -> tuple[int, str]:
+    """Run `make check-generated` on the desk."""
+    done = subprocess.run(
+        [sys.executable, "scripts/regenerate.py", "--check"],
+        cwd=desk,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def mutated(name: str, *edits: Callable[[Document], None]) -> Document:
+    document = published(name)
+    for edit in edits:
+        edit(document)
+    return document
+
+
+def lines_changed(before: str, after: str) -> list[str]:
+    old, new = before.splitlines(), after.splitlines()
+    return [f"-{line}" for line in old if line not in new] + [f"+{line}" for line in new if line not in old]
+
+
+COMMON = "definitions > MessageCommon > properties"
+STORED = "components > schemas > MessageDetails > properties"
+SINGLE = "components > schemas > SingleMessage"
+
+
+def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
+    desk: Path, tmp_path: Path, update: Any
+) -> None:
+    vendors = shuffled(
+        mutated(
+            V1,
+            put("info > version", "1.1.0"),
+            put("info > description", "The vendor's own words."),
+            put("host", "api.sms.optus.com.au"),
+            put(f"{COMMON} > mask > maxLength", 11),
+            put(f"{COMMON} > priority", {"type": "integer", "description": "The vendor's own words."}),
+        ),
+        random.Random(7),
+    )
+    before = regenerate.read_tree(desk)
+    code, out, err = update(written(vendors, tmp_path))
+    assert (code, err) == (0, "")
+    after = regenerate.read_tree(desk)
+    assert sorted(name for name in {*before, *after} if before.get(name) != after.get(name)) == [
+        "generated/modica_gateway_v1/models/message_common.py",
+        "generated/modica_gateway_v1/models/new_broadcast.py",
+        "generated/modica_gateway_v1/models/new_message.py",
+        "openapi/CHANGES.md",
+        "openapi/gateway-v1.openapi.yaml",
+        "openapi/lock.json",
+        "openapi/published/SOURCES.md",
+        "openapi/published/gateway-v1.swagger.yaml",
+        "openapi/published/words.json",
+    ]
+    old, new = (tree["openapi/published/gateway-v1.swagger.yaml"].decode() for tree in (before, after))
+    assert lines_changed(old, new) == [
+        "-  version: 1.0.0",
+        "-        maxLength: 20",
+        "+  version: 1.1.0",
+        "+        maxLength: 11",
+        "+      priority:",
+    ]
+    assert b"vendor's own words" not in b"".join(after.values())
+    assert 'now "The vendor\'s own words."' in out
+    assert "1 breaking, 1 compatible, 2 text." in out
+    assert "touches `Modica.send(mask)`, `Modica.broadcast(mask)`" in out
+    changes = after["openapi/CHANGES.md"].decode()
+    assert changes.startswith("# What changed in the published documents\n")
+    assert "- **maxLength tightened, 20 is now 11**" in changes
+    assert check(desk) == (0, "openapi/ and generated/ are what the pipeline makes\n")
+    assert update(written(vendors, tmp_path)) == (0, "new.json: no change to gateway-v1\n", "")
+    assert regenerate.read_tree(desk) == after
+
+
+def test_reports_pile_up_newest_first(desk: Path, tmp_path: Path, update: Any) -> None:
+    assert update(written(mutated(V1, put("info > version", "1.1.0")), tmp_path))[0] == 0
+    assert update(written(mutated(V2, put("info > version", "1.2.0")), tmp_path))[0] == 0
+    changes = (desk / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
+    assert changes.count("# What changed in the published documents") == 1
+    assert 0 < changes.index("version 1.0.0 is now 1.2.0") < changes.index("version 1.0.0 is now 1.1.0")
+
+
+def test_both_documents_can_be_taken_over_at_once_but_not_one_twice(desk: Path, tmp_path: Path, update: Any) -> None:
+    first = written(mutated(V1, put("info > version", "1.1.0")), tmp_path, "v1")
+    second = written(mutated(V2, put("info > version", "1.2.0")), tmp_path, "v2")
+    before = regenerate.read_tree(desk)
+    assert update(first, first) == (
+        2,
+        "",
+        "update-spec: v1, v1: two documents of one service: give one; nothing was changed\n",
+    )
+    assert regenerate.read_tree(desk) == before
+    assert update(first, second)[0] == 0
+    after = regenerate.read_tree(desk)
+    assert b"version: 1.1.0" in after["openapi/gateway-v1.openapi.yaml"]
+    assert b"version: 1.2.0" in after["openapi/sms-v2.openapi.yaml"]
+
+
+def test_v1_as_openapi_3_1_gives_the_same_client(desk: Path, tmp_path: Path, update: Any) -> None:
+    document = {**to_openapi3(published(V1), "#"), "openapi": "3.1.0"}
+    document["components"]["schemas"]["MessageCommon"]["properties"]["reference"] = {"type": ["string", "null"]}
+    before = regenerate.read_tree(desk / "generated")
+    code, out, err = update(written(document, tmp_path))
+    assert (code, err) == (0, "")
+    assert "published as OpenAPI 3.1, before as Swagger 2.0" in out
+    after = regenerate.read_tree(desk / "generated")
+    assert sorted(name for name in before if before[name] != after[name]) == [
+        "modica_gateway_v1/models/message_common.py",
+        "modica_gateway_v1/models/new_broadcast.py",
+        "modica_gateway_v1/models/new_message.py",
+    ]
+    assert b"reference: None | str | Unset = UNSET" in after["modica_gateway_v1/models/new_message.py"]
+    assert check(desk)[0] == 0
+    stated = (desk / "openapi" / V1).read_text(encoding="utf-8")
+    assert "openapi: 3.1.0" in stated
+    assert "description: Submit one message for one destination." in stated, "our words moved along"
+
+
+def test_other_words_alone_change_no_fact_and_are_reported_once(desk: Path, tmp_path: Path, update: Any) -> None:
+    document = mutated(V2, put("components > schemas > Uuid > description", "Any UUID."))
+    before = regenerate.read_tree(desk)
+    code, out, _ = update(written(document, tmp_path))
+    assert (code, out.count("reworded")) == (0, 1)
+    after = regenerate.read_tree(desk)
+    assert sorted(name for name in after if before.get(name) != after[name]) == [
+        "openapi/CHANGES.md",
+        "openapi/published/words.json",
+    ]
+    assert update(written(document, tmp_path))[1] == "new.json: no change to sms-v2\n"
+
+
+REFERENCE = f"{COMMON} > reference"
+
+
+@pytest.mark.parametrize(
+    ("name", "edits", "cause"),
+    [
+        pytest.param(
+            V1,
+            [drop(REFERENCE)],
+            "update-spec: Modica.send(reference) needs NewMessage.reference: str | Unset, and there is none; spec path "
+            "gateway-v1.openapi.yaml#/components/schemas/MessageCommon/properties/reference, shaped by no action of "
+            "overlays/gateway-v1.overlay.yaml (the first of 2 in the way); nothing was changed",
+            id="the facade needs a field that is gone",
+        ),
+        pytest.param(
+            V2,
+            [drop(f"{STORED} > direction")],
+            "update-spec: overlays/sms-v2.overlay.yaml action 16 ($.components.schemas.MessageDetails.properties."
+            "direction.enum): matches nothing: the document changed, or the target is misspelt; nothing was changed",
+            id="an overlay action matches nothing",
+        ),
+        pytest.param(
+            V1,
+            [rename("paths > /messages > post > responses > 201", "202")],
+            "update-spec: overlays/gateway-v1.overlay.yaml action ",
+            id="success has another number",
+        ),
+        pytest.param(
+            V1,
+            [put("paths > /status", {"get": {"responses": {"200": {"description": "Well"}}}})],
+            "update-spec: gateway-v1.openapi.yaml#/paths/~1status/get: needs an operationId and one tag: add them in "
+            "the overlay; nothing was changed",
+            id="an operation without a name",
+        ),
+        pytest.param(
+            V1,
+            [put(f"{COMMON} > meta", {"type": "object", "properties": {"a": {"type": "string"}}})],
+            "update-spec: gateway-v1.openapi.yaml#/components/schemas/MessageCommon/properties/meta: an object without "
+            "a name: give it a title in the overlay; nothing was changed",
+            id="an inline schema without a name",
+        ),
+        pytest.param(
+            V2,
+            [
+                put("paths > /messages > put", {
+                    "operationId": "put", "tags": ["messages"],
+                    "requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}},
+                    "responses": {"200": {"description": "Done"}},
+                }),
+            ],
+            "update-spec: sms-v2.openapi.yaml: openapi_python_client failed: ",
+            id="an endpoint the generator would drop",
+        ),
+        pytest.param(
+            V1,
+            [put("paths > /messages > post > parameters > 0 > in", "formData")],
+            "update-spec: new.json#/paths/~1messages/post/parameters/0: not a valid document: ",
+            id="an invalid document",
+        ),
+        pytest.param(
+            V1,
+            [put("swagger", "3.0")],
+            "update-spec: new.json#: version '3.0' cannot be read: Swagger 2.0, OpenAPI 3.0 and OpenAPI 3.1 can; "
+            "nothing was changed",
+            id="an unsupported version",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_over_leaves_every_byte_and_says_why_on_one_line(
+    name: str, edits: list[Any], cause: str, desk: Path, tmp_path: Path, update: Any
+) -> None:
+    before = regenerate.read_tree(desk)
+    code, out, err = update(written(mutated(name, *edits), tmp_path))
+    assert code == 2
+    assert err.startswith(cause), err
+    assert err.endswith("; nothing was changed\n")
+    assert err.count("\n") == 1
+    if out:
+        assert "### In the way\n\n- " in out, "the report is given all the same"
+    assert regenerate.read_tree(desk) == before
+    assert sorted(path.name for path in desk.iterdir()) == ["generated", "openapi", "scripts"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html><body>Sign in</body></html>", b"\xff\xfe", b'{"swagger": "2.0"', b"[" * 5000, b'{"swagger": "2.0"}',
+     b'{"a":' * 900 + b"1" + b"}" * 900],
+    ids=["empty", "HTML", "not text", "cut", "deep", "bare", "deep and whole"],
+)  # fmt: skip
+def test_what_is_no_document_changes_nothing(data: bytes, desk: Path, tmp_path: Path, update: Any) -> None:
+    (tmp_path / "new.yaml").write_bytes(data)
+    before = regenerate.read_tree(desk)
+    code, out, err = update(str(tmp_path / "new.yaml"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("update-spec: new.yaml")
+    assert regenerate.read_tree(desk) == before
+
+
+@pytest.mark.parametrize("api", regenerate.APIS, ids=lambda api: api.name)
+def test_a_document_cut_at_any_line_is_refused(api: regenerate.Api, tmp_path: Path) -> None:
+    lines = (OPENAPI / api.published).read_bytes().splitlines(keepends=True)
+    overlay = parse((OPENAPI / api.overlay).read_bytes(), api.overlay)
+    for count in range(len(lines)):
+        (tmp_path / "cut.yaml").write_bytes(b"".join(lines[:count]))
+        with pytest.raises(SpecError):  # noqa: PT012 - which of the two notices is no matter
+            candidate = update_spec.examine(str(tmp_path / "cut.yaml"), OPENAPI)
+            apply_overlay(candidate.new, overlay, api.overlay, redundant=[])
+
+
+def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
+    desk: Path, tmp_path: Path, update: Any
+) -> None:
+    document = mutated(
+        V2,
+        drop(f"{SINGLE} > properties > class > default"),
+        put(f"{SINGLE} > properties > sms_class > minimum", 0),
+        put(f"{SINGLE} > properties > sms_class > maximum", 3),
+        put("paths > /messages > get > operationId", "get_message"),
+    )
+    code, out, err = update(written(document, tmp_path))
+    assert (code, err) == (0, "")
+    _, _, redundant = out.partition("### The vendor now says this itself: drop it\n\n")
+    assert [line.partition(" (")[2].rpartition("): ")[0] for line in redundant.strip().splitlines()] == [
+        "$.paths['/messages'].get",
+        "$.components.schemas.SingleMessage.properties.class.default",
+        "$.components.schemas.SingleMessage.properties.sms_class",
+    ]
+    code, said = check(desk)
+    assert code == 1
+    assert "changes nothing: the document says this itself, drop the action" in said
+    overlay = desk / "openapi" / "overlays" / "sms-v2.overlay.yaml"
+    kept = parse(overlay.read_bytes(), "overlay")
+    for line in reversed(redundant.strip().splitlines()):
+        del kept["actions"][int(line.split(" action ")[1].split()[0]) - 1]
+    overlay.write_text(dump(kept), encoding="utf-8")
+    assert subprocess.run([sys.executable, "scripts/regenerate.py"], cwd=desk, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "edits", "code"),
+    [
+        (V1, [], 0),
+        (V1, [put("info > version", "1.1.0")], 0),
+        (V1, [put(f"{COMMON} > priority", {"type": "integer"})], 0),
+        (V1, [put(f"{COMMON} > mask > maxLength", 11)], 1),
+        (V1, [put("paths > /status", {"get": {"responses": {"200": {"description": "Well"}}}})], 2),
+        (V1, [put("swagger", "1.2")], 2),
+    ],
+    ids=["same", "text", "compatible", "breaking", "in the way", "unreadable"],
+)
+def test_diff_spec_touches_nothing_and_tells_by_its_exit_status(
+    name: str, edits: list[Any], code: int, desk: Path, tmp_path: Path, update: Any
+) -> None:
+    before = regenerate.read_tree(desk)
+    found, out, err = update("--diff", written(mutated(name, *edits), tmp_path))
+    assert found == code, out + err
+    assert bool(err) == (code == 2)
+    assert regenerate.read_tree(desk) == before
+    assert sorted(path.name for path in desk.iterdir()) == ["generated", "openapi", "scripts"]
+
+
+def test_the_report_can_be_read_by_a_program(desk: Path, tmp_path: Path, update: Any) -> None:
+    code, out, err = update("--diff", "--json", written(mutated(V1, drop(REFERENCE)), tmp_path))
+    assert (code, err) == (1, "")
+    [found] = json.loads(out)
+    assert (found["api"], found["source"], found["breaking"]) == ("gateway-v1", "new.json", True)
+    assert found["changes"] == [
+        {
+            "rating": "breaking",
+            "path": "#/components/schemas/MessageCommon/properties/reference",
+            "kind": "field-gone",
+            "what": "'reference' is gone",
+            "places": [
+                {"operation": "GET /messages/{messageid}", "part": "answer 200", "field": "reference",
+                 "facade": "Modica.get: Message.reference"},
+                {"operation": "POST /messages", "part": "request", "field": "reference",
+                 "facade": "Modica.send(reference)"},
+                {"operation": "POST /messages/broadcast", "part": "request", "field": "reference",
+                 "facade": "Modica.broadcast(reference)"},
+            ],
+            "to_do": report.ADVICE["field-gone"][0],
+            "words": None,
+        }
+    ]  # fmt: skip
+    assert [line.partition(" needs ")[0] for line in found["in_the_way"]] == [
+        "Modica.send(reference)",
+        "Modica.broadcast(reference)",
+    ]
+
+
+def test_a_document_is_taken_over_from_the_web_and_named_by_its_address(desk: Path, site: Any, update: Any) -> None:
+    address, pages = site
+    text = dump(mutated(V1, put("info > version", "1.1.0")))
+    pages["/v1.yaml"] = (200, {}, text.encode())
+    assert update(f"{address}/v1.yaml")[0] == 0
+    assert f"From {address}/v1.yaml: " in (desk / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
+    pages["/v1.yaml"] = (200, {"Content-Length": str(len(text))}, text[:-200].encode())
+    code, _, err = update(f"{address}/v1.yaml")
+    assert (code, "cut short" in err) == (2, True)
+
+
+def test_without_a_document_both_of_the_vendors_addresses_are_asked(
+    monkeypatch: pytest.MonkeyPatch, update: Any
+) -> None:
+    asked: list[str] = []
+
+    def read(where: str) -> bytes:
+        asked.append(where)
+        return (OPENAPI / (V1 if "v1" in where else V2)).read_bytes()
+
+    monkeypatch.setattr(source, "read", read)
+    code, out, _ = update()
+    assert (code, asked) == (0, [api.source for api in regenerate.APIS])
+    assert out.splitlines() == [f"{api.source}: no change to {api.name}" for api in regenerate.APIS]
+
+
+def test_a_swap_that_fails_leaves_every_byte(
+    desk: Path, tmp_path: Path, update: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = regenerate.read_tree(desk)
+    rename = Path.rename
+
+    def stumble(path: Path, target: Path) -> Path:
+        if path.name == "CHANGES.md":
+            raise OSError("the disk is full")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", stumble)
+    code, _, err = update(written(mutated(V1, put("info > version", "1.1.0")), tmp_path))
+    assert (code, err) == (2, "update-spec: the disk is full; nothing was changed\n")
+    assert regenerate.read_tree(desk) == before
+
+
+# The generator itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def same_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade_generator, "environment", lambda folder: Path(sys.executable))
+
+
+def test_the_newest_generator_is_tried_elsewhere_and_its_difference_is_shown(
+    same_tools: None, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(upgrade_generator, "ROOT", desk)
+    types = desk / "generated" / "modica_sms_v2" / "types.py"
+    types.write_text(types.read_text(encoding="utf-8") + "\nOLD = 1\n", encoding="utf-8")
+    before = regenerate.read_tree(desk)
+    assert upgrade_generator.main() == 0
+    out = capsys.readouterr().out
+    assert out.startswith("--- a/generated/modica_sms_v2/types.py\n+++ b/generated/modica_sms_v2/types.py\n")
+    assert "\n-OLD = 1\n" in out
+    versions = json.loads((OPENAPI / "lock.json").read_bytes())["tools"]
+    said = [f"{tool}: {versions[tool]} here, {versions[tool]} is the newest" for tool in upgrade_generator.UPGRADED]
+    assert out.splitlines()[-3:] == [*said, "2 lines of generated/ would change"]
+    assert regenerate.read_tree(desk) == before
+
+
+def test_a_generator_the_facade_cannot_live_with_is_told_apart(
+    same_tools: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need = contract.Unmet("sms-v2", "ModicaV2.send", "#", "", "something else")
+    monkeypatch.setattr(contract, "unmet", lambda generated: [need])
+
+    def run(*command: str | Path) -> None:
+        for name in ("openapi", "generated"):
+            shutil.copytree(ROOT / name, Path(command[-1]) / name)
+
+    monkeypatch.setattr(upgrade_generator, "_run", run)
+    assert upgrade_generator.main() == 1
+    out = capsys.readouterr().out
+    assert out.endswith("nothing would change\nnot met any more: ModicaV2.send needs something else\n")
+
+
+def test_an_upgrade_that_cannot_be_had_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def environment(folder: Path) -> Path:
+        raise RuntimeError("no such version")
+
+    monkeypatch.setattr(upgrade_generator, "environment", environment)
+    assert upgrade_generator.main() == 1
+    assert capsys.readouterr().err == "upgrade-generator: no such version\n"
