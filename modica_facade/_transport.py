@@ -49,8 +49,8 @@ class _Hidden(NamedTuple):
     headers: httpx.Headers
     body_headers: httpx.Headers
     proxy: httpx.Proxy | None
-    token: bytes
-    password: bytes
+    tokens: list[bytes]
+    passwords: list[bytes]
 
 
 class Site:
@@ -69,21 +69,26 @@ class Site:
         self.origin = httpcore.Origin(scheme.encode(), self.host.encode(), port)
         self.keepalive = check_seconds("keepalive", keepalive, zero=True)
         proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
-        token = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        credentials = [(username.encode(), password.encode())]
+        if proxy is not None and proxy.raw_auth is not None:
+            credentials.append(proxy.raw_auth)
+        tokens = [base64.b64encode(b":".join(pair)) for pair in credentials]
         # An httpx.Headers does not show an Authorization value in its repr.
         headers = httpx.Headers(
             {
                 "Host": authority,
                 "Accept": accept,
                 "Accept-Encoding": "identity",
-                "Authorization": f"Basic {token}",
+                "Authorization": f"Basic {tokens[0].decode('ascii')}",
                 "User-Agent": USER_AGENT,
             }
         )
         body_headers = httpx.Headers([*headers.raw, (b"Content-Type", b"application/json")])
         self._prefix = path
         # A closure, not an attribute: what dumps objects by their attributes does not find it.
-        hidden = _Hidden(headers, body_headers, proxy, token.encode(), password.encode())
+        hidden = _Hidden(
+            headers, body_headers, proxy, tokens, [secret for _, secret in credentials if len(secret) >= 6]
+        )
         self._hidden: Callable[[], _Hidden] = lambda: hidden
 
     def headers(self, *, body: bool) -> httpx.Headers:
@@ -106,9 +111,8 @@ class Site:
         ``message``: it may be a message of somebody's, whose text is left alone whatever our password is.
         """
         hidden = self._hidden()
-        text = text.replace(hidden.token, b"[redacted]")
-        if len(hidden.password) >= 6 and not message:
-            text = text.replace(hidden.password, b"[redacted]")
+        for secret in hidden.tokens if message else hidden.tokens + hidden.passwords:
+            text = text.replace(secret, b"[redacted]")
         return text
 
     def tls(self) -> ssl.SSLContext | None:

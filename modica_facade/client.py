@@ -44,6 +44,8 @@ class _Client:
     _base_url: ClassVar[str]
     _base_url_variable: ClassVar[str]
     _path_of_the_other_version: ClassVar[str]
+    # For the repr of one that could not be made: it is in the traceback that says so.
+    _username = _url = ""
 
     def _configure(
         self,
@@ -144,8 +146,14 @@ class _BlockingClient(_Client):
     ) -> None:
         from ._transport import Transport
 
-        site = self._configure(username, password, base_url, keepalive, timeout, retry)
-        self._transport = Transport(site, http_client)
+        try:
+            site = self._configure(username, password, base_url, keepalive, timeout, retry)
+            self._transport = Transport(site, http_client)
+        except ConfigurationError as error:
+            # Services that collect errors show every frame with its locals, and what came before.
+            del password, base_url
+            error.__context__ = None
+            raise error.with_traceback(None) from None
 
     def _perform(self, call: Call[T]) -> T:
         started = time.monotonic()
@@ -216,8 +224,14 @@ class _AsyncClient(_Client):
     ) -> None:
         from ._transport import AsyncTransport
 
-        site = self._configure(username, password, base_url, keepalive, timeout, retry)
-        self._transport = AsyncTransport(site, http_client)
+        try:
+            site = self._configure(username, password, base_url, keepalive, timeout, retry)
+            self._transport = AsyncTransport(site, http_client)
+        except ConfigurationError as error:
+            # Services that collect errors show every frame with its locals, and what came before.
+            del password, base_url
+            error.__context__ = None
+            raise error.with_traceback(None) from None
 
     async def _perform(self, call: Call[T]) -> T:
         import asyncio
