@@ -422,7 +422,10 @@ class _Attempt:
     @property
     def reusable(self) -> bool:
         """May the connection serve another call? Not after anything odd: the next answer on it could be somebody's."""
-        return self.cut is None and self.head is not None and 200 <= self.head[0] < 500 and self.site.keepalive > 0
+        if self.cut is not None or self.head is None or self.site.keepalive == 0:
+            return False
+        # Whoever says "too early" or "too many" may well hang up, and the repeat would be lost in that.
+        return 200 <= self.head[0] < 500 and self.head[0] not in {408, 425, 429}
 
 
 def _header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:

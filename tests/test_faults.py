@@ -41,7 +41,7 @@ from modica_facade import (
 )
 
 from .conftest import Colour
-from .misbehaving import ELSEWHERE, ID, Behaviour, Misbehaving, Peer, Received, refusing, response, tunnel
+from .misbehaving import ELSEWHERE, ID, Behaviour, Misbehaving, Peer, Received, answering, refusing, response, tunnel
 
 NUMBERS = ["+64211234567", "+64211234568"]
 ATTEMPTS = 3
@@ -410,7 +410,7 @@ def test_nothing_goes_to_the_host_a_redirect_names(colour: Colour, status: int, 
 def test_a_send_is_repeated_after_an_answer_that_says_not_processed(
     colour: Colour, status: int, operation: str
 ) -> None:
-    with facing(colour, first_then_well(response(status))) as (server, modica):
+    with facing(colour, first_then_well(response(status)), Peer.serve) as (server, modica):
         check(operation, perform(operation, modica), End(None))
     assert (len(server.requests), server.acted) == (2, 1)
 
@@ -436,7 +436,7 @@ def test_a_429_is_repeated_when_its_retry_after_allows_or_is_garbage(
     colour: Colour, retry_after: str, read: float | None
 ) -> None:
     busy = response(429).replace(b"\r\n\r\n", f"\r\nRetry-After: {retry_after}\r\n\r\n".encode("latin-1"))
-    with facing(colour, first_then_well(busy)) as (server, modica):
+    with facing(colour, first_then_well(busy), Peer.serve) as (server, modica):
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
         assert (len(server.requests), server.acted) == (2, 1)
     with facing(colour, then(lambda _: busy, acts=False), retry=RetryPolicy(attempts=1)) as (server, modica):
@@ -454,6 +454,13 @@ def test_nobody_waits_for_a_retry_after_beyond_the_cap(colour: Colour, retry_aft
     assert outcome.retry_after is not None
     assert outcome.retry_after > 60
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [425, 429])
+def test_a_send_is_repeated_on_a_new_connection_in_case_the_server_hangs_up(colour: Colour, status: int) -> None:
+    with facing(colour, answering(response(status)), Peer.serve) as (server, modica):
+        assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
+    assert (server.connections, server.acted) == (2, 1)
 
 
 def test_a_get_is_tried_again_on_a_new_connection_after_a_cut(colour: Colour) -> None:
