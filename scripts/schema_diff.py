@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from spec import Document, SpecError, at
-from words import is_word
+from spec import Document, SpecError, at, is_word
 
 
 class Rating(IntEnum):

@@ -16,6 +16,9 @@ import yaml
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 Document = dict[str, Any]
+_WORDS = frozenset(
+    {"description", "title", "summary", "example", "examples", "externalDocs", "termsOfService", "contact", "license"}
+)
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
@@ -36,6 +39,11 @@ class SpecError(Exception):
 def at(where: str, *keys: str | int) -> str:
     """Extend the place `where` ("file#/a/b") by keys, escaped as a JSON pointer."""
     return "/".join([where, *(str(key).replace("~", "~0").replace("/", "~1") for key in keys)])
+
+
+def is_word(key: str) -> bool:
+    """Is what stands under this keyword there for people, without a meaning for programs known here?"""
+    return key in _WORDS or key.startswith("x-")
 
 
 def known(node: Any, where: str, *keys: str) -> None:
@@ -174,17 +182,28 @@ def _apply(document: Document, action: Any, where: str, redundant: list[str] | N
             return
         raise SpecError(where, "matches nothing: the document changed, or the target is misspelt")
     if "update" in action:
+        # Our words beside a fact are no reason to keep an action; an action of words alone is held to its words.
+        wanted = _facts(action["update"]) or action["update"]
+        idle = not any(_merge(copy.deepcopy(match.obj), wanted, where) for match in matches)
         changes = [_merge(match.obj, action["update"], where) for match in matches]
-        if not any(changes):
-            if redundant is None:
-                raise SpecError(where, "changes nothing: the document says this itself, drop the action")
+        if redundant is not None and idle:
             redundant.append(f"{where}: the document says this itself")
+        elif not any(changes):
+            raise SpecError(where, "changes nothing: the document says this itself, drop the action")
         return
     for match in reversed(matches):
         if match.parent is None:
             raise SpecError(where, "would remove the whole document")
         parent: Any = match.parent.obj
         del parent[match.parts[-1]]
+
+
+def _facts(update: Any) -> Any:
+    """An update without its words, and without what held nothing else."""
+    if not isinstance(update, dict):
+        return update
+    facts = {key: _facts(value) for key, value in update.items() if not is_word(key)}
+    return {key: value for key, value in facts.items() if value != {} or update[key] == {}}
 
 
 def _parent(path: jsonpath.JSONPath) -> str:

@@ -12,11 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from spec import Document, at
+from spec import Document, at, is_word
 
-WORDS = frozenset(
-    {"description", "title", "summary", "example", "examples", "externalDocs", "termsOfService", "contact", "license"}
-)
 # The keys below which names stand instead of keywords: a property may be called "description".
 _NAMES = frozenset(
     {"paths", "definitions", "properties", "responses", "parameters", "headers", "securityDefinitions", "schemas",
@@ -25,11 +22,6 @@ _NAMES = frozenset(
 OWN_HOST = "api.modicagroup.com"
 # The same service under another name: the vendor publishes its documents through this one.
 WHITE_LABELS = frozenset({OWN_HOST, "api.sms.optus.com.au"})
-
-
-def is_word(key: str) -> bool:
-    """Is what stands under this keyword there for people, without a meaning for programs known here?"""
-    return key in WORDS or key.startswith("x-")
 
 
 def words(document: Document) -> dict[str, Any]:

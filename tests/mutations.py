@@ -336,8 +336,9 @@ MUTATIONS = [
     m("v2 as OpenAPI 3.1", V2, "text", "published as OpenAPI 3.1, before as OpenAPI 3.0", "", as_openapi("3.1.1")),
     # Several at once: the worst counts, and nothing hides behind it
     m("a busy release", V1, "breaking", "'priority' is new", "Modica.send(mask)",
-      put("info > version", "2.0.0"), put(f"{COMMON} > priority", {"type": "integer"}),
-      put(f"{COMMON} > mask > maxLength", 11), put(f"{COMMON} > scheduled > description", "Up to 90 days from now."),
+      put("info > version", "1.1.0"), put(f"{COMMON} > priority", {"type": "integer"}),
+      put(f"{COMMON} > expires", {"type": "string", "format": "date-time"}), put(f"{COMMON} > mask > maxLength", 11),
+      put(f"{COMMON} > scheduled > description", "When to send the message, up to 90 days from now."),
       put("paths > /status", {"get": {"operationId": "status", "tags": ["messages"],
                                       "responses": {"200": {"description": "Well"}}}})),
     m("3.1 and a new field", V1, "compatible", "'priority' is new", "POST /messages, request, priority",
