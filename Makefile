@@ -56,5 +56,8 @@ upgrade-generator: .venv/.installed  ## show what the newest generator and forma
 cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulator (or the real gateway, with credentials set)
 	$(BIN)/python scripts/record_cassettes.py
 
+soak: .venv/.installed  ## 100,000 sends through an unreliable gateway: none twice, none lost, memory flat (SENDS=...)
+	@$(BIN)/python scripts/soak.py $(if $(SENDS),--sends $(SENDS))
+
 clean:  ## remove the environment and every by-product
 	rm -rf .venv dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json

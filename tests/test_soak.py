@@ -1,0 +1,19 @@
+"""``make soak``, in small: none twice, none lost, whatever the gateway does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SOAK = Path(__file__).parent.parent / "scripts" / "soak.py"
+
+
+def test_a_short_soak_finds_everything_as_it_must_be() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", str(SOAK), "--sends", "1000"], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    for colour in "blocking", "asynchronous":
+        assert f"{colour}: 500 sends, " in ended.stdout
+    assert ended.stdout.endswith("all as it must be\n")
