@@ -68,7 +68,7 @@ def _service(old: Document, new: Document) -> Iterator[Change]:
         yield Change(rating, "#/servers", "server", what, (Place(),))
     if old["info"]["version"] != new["info"]["version"]:
         what = f"version {old['info']['version']} is now {new['info']['version']}"
-        yield Change(Rating.TEXT, "#/info/version", "words", what)
+        yield Change(Rating.TEXT, "#/info/version", "restated", what)
     if canonical(old.get("tags", []), old) != canonical(new.get("tags", []), new):
         yield Change(Rating.TEXT, "#/tags", "words", "the list of tags changed")
 

@@ -240,6 +240,8 @@ def run(sources: Sequence[str], diff: bool, as_data: bool) -> int:
         if changed and not diff:
             names = (*OUTPUTS, f"openapi/{Path(SOURCES).parent}", f"openapi/{CHANGES}")
             swap(built, ROOT, attic, [name for name in names if (built / name).exists()])
+            if not as_data:
+                print("Taken over: `git diff` shows it. Do what is to be done above, then run `make check test`.")
     return 0
 
 

@@ -63,13 +63,13 @@ def test_every_field_of_a_noun_is_read_from_where_the_contract_says(noun: str, o
     assert nouns()[noun] == {field.name for field in attrs.fields(getattr(modica_facade, noun))} - ours
 
 
-def test_no_operation_of_the_documents_is_without_a_method() -> None:
+def test_every_operation_and_callback_of_the_contract_is_in_its_document() -> None:
     for api in regenerate.APIS:
         document = parse((ROOT / "openapi" / api.product).read_bytes(), api.product)
-        offered = {(path, method) for path, item in document["paths"].items() for method in item if method != "summary"}
-        assert offered == {(item.path, item.method) for item in contract.OPERATIONS if item.api == api.name}
+        offered = {(path, method) for path, item in document["paths"].items() for method in item}
+        assert {(item.path, item.method) for item in contract.OPERATIONS if item.api == api.name} <= offered
         callbacks = {name for item in document["paths"].values() for name in item.get("post", {}).get("callbacks", {})}
-        assert callbacks == {item.name for item in contract.CALLBACKS if item.api == api.name}
+        assert {item.name for item in contract.CALLBACKS if item.api == api.name} <= callbacks
 
 
 @pytest.mark.parametrize("item", [*contract.OPERATIONS, *contract.CALLBACKS], ids=lambda item: item.facade)
