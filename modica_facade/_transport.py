@@ -126,12 +126,17 @@ class Site:
             "proxy_url": str(self.proxy.url),
             "proxy_auth": self.proxy.raw_auth,
             "proxy_headers": self.proxy.headers.raw,
-            "proxy_ssl_context": self.proxy.ssl_context,
+            "proxy_ssl_context": self.tls() if self.proxy.url.scheme == "https" else None,
             "ssl_context": self.tls(),
             "max_connections": 1,
             "max_keepalive_connections": 1 if self.keepalive else 0,
             "keepalive_expiry": self.keepalive,
         }
+
+    def through_httpx(self) -> dict[str, Any]:
+        """How an httpx transport is made that holds at most one connection."""
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=self.keepalive)
+        return {"verify": self.tls() or False, "proxy": self.proxy, "limits": limits}
 
     def direct(self) -> dict[str, Any]:
         """How an httpcore connection is made."""
@@ -570,7 +575,7 @@ class _HttpxLine:
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
-        self._transport = httpx.HTTPTransport(verify=site.tls() or False, proxy=site.proxy)
+        self._transport = httpx.HTTPTransport(**site.through_httpx())
 
     def ask(self, attempt: _Attempt) -> _Reply:
         return _reply(self._transport.handle_request(attempt.httpx_request(attempt.evidence)))
@@ -801,7 +806,7 @@ class _AsyncHttpxLine:
 
     def __init__(self, site: Site) -> None:
         self.idle_since = 0.0
-        self._transport = httpx.AsyncHTTPTransport(verify=site.tls() or False, proxy=site.proxy)
+        self._transport = httpx.AsyncHTTPTransport(**site.through_httpx())
 
     async def ask(self, attempt: _Attempt) -> _AsyncReply:
         request = attempt.httpx_request(attempt.evidence.listen)

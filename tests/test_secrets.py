@@ -33,7 +33,7 @@ from modica_facade import (
 )
 
 from .conftest import Colour
-from .misbehaving import Behaviour, Misbehaving, Peer, answering, refusing, response
+from .misbehaving import Behaviour, Misbehaving, Peer, answering, refusing, response, tunnel
 
 PASSWORD = "canary-Pa55word"
 TOKEN = base64.b64encode(f"name:{PASSWORD}".encode()).decode()
@@ -348,13 +348,16 @@ def test_tls_keys_are_written_nowhere(colour: Colour, tmp_path: Path, monkeypatc
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    with (
-        Misbehaving(tls=context, host="localhost") as server,
-        colour.client("name", PASSWORD, base_url=server.base_url) as modica,
-    ):
-        modica.send(NUMBER, CONTENT)
-    assert server.acted == 1
+    authority.issue_cert("localhost", "gateway.invalid").configure_cert(context)
+    with Misbehaving(tls=context, host="localhost") as server:
+        with colour.client("name", PASSWORD, base_url=server.base_url) as modica:
+            modica.send(NUMBER, CONTENT)
+        # The same through a proxy that is spoken to in TLS itself
+        with Misbehaving(tunnel(server.port), tls=context) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"https://name:{PROXY_PASSWORD}@localhost:{proxy.port}")
+            with colour.client("name", PASSWORD, base_url="https://gateway.invalid/rest/gateway") as modica:
+                modica.send(NUMBER, CONTENT)
+    assert server.acted == 2
     # Python writes a comment into the file when it is told of it, before it can be told otherwise.
     assert all(line.startswith("#") for line in (tmp_path / "keys").read_text().splitlines())
 

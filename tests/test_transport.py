@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -13,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -521,6 +523,64 @@ def test_connections_of_failed_calls_are_closed_too(colour: Colour) -> None:
                 modica.send(NUMBER, "Kia ora")
         modica.send(NUMBER, "Kia ora")
     assert server.connections == len(behaviours)
+
+
+@pytest.mark.parametrize("instrumented", [False, True], ids=["ours", "instrumented"])
+def test_a_connection_that_was_idle_for_longer_than_keepalive_is_not_used(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch, instrumented: bool
+) -> None:
+    """Also when something like OpenTelemetry has wrapped httpx, which would keep it for 5 s."""
+    if instrumented:
+        for kind, method in (
+            (httpx.HTTPTransport, "handle_request"),
+            (httpx.AsyncHTTPTransport, "handle_async_request"),
+        ):
+            monkeypatch.setattr(kind, method, functools.partialmethod(getattr(kind, method)))
+    later, monotonic = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later)
+    with (
+        Misbehaving() as server,
+        counted(server),
+        colour.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
+    ):
+        for idle in 0.0, 1.0, 3.0, 1.0:
+            later += idle
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    assert server.connections == 2
+
+
+def test_connections_that_nobody_needs_any_more_are_closed(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst leaves many; one call after another uses the last, and the others grow old."""
+    later, monotonic = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later)
+    together = threading.Barrier(3)
+
+    def in_step(peer: Peer) -> None:
+        while (request := peer.request()) is not None:
+            if request.json["content"] == "burst":
+                together.wait()
+            peer.send(peer.act(request))
+
+    with (
+        Misbehaving(in_step) as server,
+        colour.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
+    ):
+        if colour.is_async:
+
+            async def burst() -> None:
+                await asyncio.gather(*(modica.client.send(NUMBER, "burst") for _ in range(3)))
+
+            modica.runner.run(burst())
+        else:
+            with ThreadPoolExecutor(3) as threads:
+                wait([threads.submit(modica.send, NUMBER, "burst") for _ in range(3)])
+        for _ in range(3):
+            later += 1.5
+            modica.send(NUMBER, "one by one")
+        # Two of the three have ended; the server noticed, since its thread for each has come to an end.
+        ended = [thread for thread in server.handlers if (thread.join(timeout=0.5), not thread.is_alive())[1]]
+        assert len(ended) == 2
+    assert server.connections == 3
 
 
 # Places
