@@ -59,5 +59,8 @@ cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulat
 soak: .venv/.installed  ## 100,000 sends through an unreliable gateway: none twice, none lost, memory flat (SENDS=...)
 	@$(BIN)/python scripts/soak.py $(if $(SENDS),--sends $(SENDS))
 
+bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (four minutes; writes bench.json)
+	@$(BIN)/python scripts/bench.py
+
 clean:  ## remove the environment and every by-product
 	rm -rf .venv dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
