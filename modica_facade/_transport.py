@@ -11,7 +11,6 @@ cancellation.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
 import ipaddress
@@ -25,13 +24,17 @@ import urllib.request
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FunctionType
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import httpcore
 import httpx
 
 from ._calls import MOST_IN_FLIGHT, USER_AGENT, Answer, Call, Lost, check_seconds
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    # The asynchronous half imports it where it runs: half of what the first blocking client would cost beyond httpx.
+    import asyncio
 
 _log = logging.getLogger("modica_facade")
 
@@ -828,6 +831,8 @@ class _AsyncLines:
     """What one event loop has: the free list, and the places that bound the calls in flight."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
         self.loop = loop
         self.places = asyncio.Semaphore(MOST_IN_FLIGHT)
         self.closed = False
@@ -882,6 +887,8 @@ class AsyncTransport:
             lines.places.release()
 
     async def _perform(self, attempt: _Attempt, lines: _AsyncLines) -> Answer | Lost:
+        import asyncio
+
         line: _AsyncLine | _AsyncHttpxLine | None = None
         reply: _AsyncReply | None = None
         try:
@@ -917,6 +924,8 @@ class AsyncTransport:
                             await line.close()
 
     def _own_lines(self) -> _AsyncLines:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         if self._lines is None or self._lines.loop is not loop:
             # Connections of another loop cannot even be closed from here; the garbage collector closes their sockets.
@@ -930,6 +939,8 @@ class AsyncTransport:
 
 async def _place(places: asyncio.Semaphore, patience: float) -> bool:
     if places.locked():
+        import asyncio
+
         try:
             async with asyncio.timeout(patience):
                 return await places.acquire()
