@@ -263,11 +263,12 @@ def _openapi_operation(node: Any, where: str) -> Document:
         result["requestBody"] = _openapi_body(node["requestBody"], at(where, "requestBody"))
     result["responses"] = _each(node, "responses", _openapi_response, where)
     if "callbacks" in node:
-        # Each is an object of path items, as paths is.
-        result["callbacks"] = _each(
-            node, "callbacks", lambda item, here: _each({"": item}, "", _openapi_path, here), where
-        )
+        result["callbacks"] = _each(node, "callbacks", _openapi_callback, where)
     return result
+
+
+def _openapi_callback(node: Any, where: str) -> Document:
+    return {address: _openapi_path(item, at(where, address)) for address, item in node.items()}
 
 
 def _openapi_parameter(node: Any, where: str) -> Document:

@@ -170,17 +170,20 @@ def flat(node: Node, trail: tuple[str, ...] = ()) -> Schema:
             if keys.setdefault(key, value).value != value.value:
                 raise SpecError(value.path, "contradicts another part of its allOf: say it once")
         for name, value in inner.properties.items():
-            if properties.setdefault(name, value) is not value:
-                raise SpecError(value.path, "is defined twice in one allOf: say it once")
+            properties[name] = _both(properties[name], value) if name in properties else value
         required |= inner.required
     for key in node.names:
         if key not in ("allOf", "properties", "required", "externalDocs") and not is_word(key):
             keys[key] = node / key
     for name in (node / "properties").names:
-        if name in properties:
-            raise SpecError(at(node.path, "properties", name), "is defined twice, here and in allOf: say it once")
-        properties[name] = node / "properties" / name
+        value = node / "properties" / name
+        properties[name] = _both(properties[name], value) if name in properties else value
     return Schema(node.path, keys, properties, frozenset(required | set((node / "required").value or [])))
+
+
+def _both(one: Node, other: Node) -> Node:
+    """A property that two parts of an allOf define: both hold."""
+    return Node(other.document, other.path, {"allOf": [one.value, other.value]})
 
 
 def compare_schemas(

@@ -64,7 +64,7 @@ def examine(where: str, inputs: Path) -> Candidate:
         validate(theirs, f"{name}#")
         new = to_openapi3(theirs, f"{name}#")
     except RecursionError as error:
-        raise SpecError(name, "nested too deeply") from error
+        raise SpecError(name, "nested too deeply, or a $ref that leads back to itself") from error
     documents = {api: parse((inputs / api.published).read_bytes(), api.published) for api in APIS}
     converted = {api: to_openapi3(document, f"{api.published}#") for api, document in documents.items()}
     api = detect(new, converted, name)

@@ -336,6 +336,120 @@ def test_a_document_without_a_host_is_refused() -> None:
         to_openapi3(document, "#")
 
 
+REF = {"$ref": "#/components/schemas/Base"}
+
+
+def things(schema: Any = None, **changes: Any) -> dict[str, Any]:
+    """The same document as OpenAPI, with a schema in it."""
+    document = {**to_openapi3(swagger(), "#"), **changes}
+    document["components"]["schemas"]["It"] = {} if schema is None else schema
+    return document
+
+
+@pytest.mark.parametrize(
+    ("said", "lowered"),
+    [
+        ({"type": ["string", "null"]}, {"type": "string", "nullable": True}),
+        ({"type": ["string"]}, {"type": "string"}),
+        ({"const": 1}, {"enum": [1]}),
+        ({"type": "string", "examples": ["a", "b"]}, {"type": "string", "example": "a"}),
+        ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 0, "exclusiveMinimum": True}),
+        ({"type": "number", "exclusiveMaximum": 1.5}, {"type": "number", "maximum": 1.5, "exclusiveMaximum": True}),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string", "nullable": True}),
+        ({"oneOf": [REF, {"type": "null"}]}, {"allOf": [REF], "nullable": True}),
+        (
+            {"oneOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+            {"oneOf": [{"type": "integer"}, {"type": "string"}], "nullable": True},
+        ),
+        ({"properties": {"a": {"const": 1}, "const": REF}}, {"properties": {"a": {"enum": [1]}, "const": REF}}),
+        ({"items": {**REF, "description": "one"}, "type": "array"}, {"items": REF, "type": "array"}),
+    ],
+)
+def test_what_openapi_3_1_says_of_a_value_is_said_as_in_3_0(said: dict[str, Any], lowered: dict[str, Any]) -> None:
+    document = things(said, openapi="3.1.0")
+    validate(document, "#")
+    result = to_openapi3(document, "#")
+    assert result["openapi"] == "3.0.3"
+    assert result["components"]["schemas"]["It"] == lowered
+    validate(result, "#")
+
+
+def test_a_summary_of_the_document_is_left_behind_with_3_1() -> None:
+    document = things(openapi="3.1.0")
+    document["info"]["summary"] = "Things, in short"
+    assert "summary" not in to_openapi3(document, "#")["info"]
+
+
+def test_references_to_components_of_every_kind_are_carried_over() -> None:
+    document = things()
+    document["components"] |= {
+        "parameters": {"Size": {"name": "size", "in": "query", "schema": {"type": "integer"}}},
+        "headers": {"Place": {"schema": {"type": "string"}}},
+        "responses": {"Gone": {"description": "x", "headers": {"L": {"$ref": "#/components/headers/Place"}}}},
+        "requestBodies": {"One": {"content": {"application/json": {}}}},
+    }
+    operation = document["paths"]["/things/{id}"]["post"]
+    operation["parameters"].append({"$ref": "#/components/parameters/Size"})
+    operation["responses"]["404"] = {"$ref": "#/components/responses/Gone"}
+    operation["requestBody"] = {"$ref": "#/components/requestBodies/One"}
+    validate(document, "#")
+    assert to_openapi3(document, "#") == document
+
+
+POST = ("paths", "/things/{id}", "post")
+QUERY = (*POST, "parameters", 0)
+MEDIA = (*POST, "responses", "201", "content", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        refused(("servers",), [], "servers are needed", place=()),
+        refused(("servers", 0, "url"), "/rest", "'/rest' is not a whole address"),
+        refused(("servers", 0, "variables"), {}, "unknown here"),
+        refused(("webhooks",), {}, "unknown here"),
+        refused(("components", "links"), {}, "unknown here"),
+        refused(("components", "schemas", "It", "type"), ["string", "integer"], "type ['string', 'integer'] cannot"),
+        refused(("components", "schemas", "It", "type"), ["null"], "type ['null'] cannot"),
+        refused(("components", "schemas", "It", "type"), "file", "type 'file' cannot be carried over"),
+        refused(("components", "schemas", "It", "not"), {}, "unknown here"),
+        refused(("components", "schemas", "It", "patternProperties"), {}, "unknown here"),
+        refused(("components", "schemas", "It"), {**REF, "nullable": True}, "says more than its $ref"),
+        refused(("components", "schemas", "It"), {"$ref": "#/components/headers/X"}, "'#/components/headers/X' does",
+                place=("components", "schemas", "It", "$ref")),
+        refused(("components", "schemas", "It"), {"exclusiveMinimum": 0, "minimum": 1}, "beside minimum",
+                place=("components", "schemas", "It", "exclusiveMinimum")),
+        refused(("components", "securitySchemes", "Key", "in"), "cookie", "security of type 'apiKey'",
+                place=("components", "securitySchemes", "Key")),
+        refused(("components", "securitySchemes", "Key", "type"), "openIdConnect", "security of type 'openIdConnect'",
+                place=("components", "securitySchemes", "Key")),
+        refused(("paths", "/things/{id}", "$ref"), "x", "unknown here"),
+        refused(("paths", "/things/{id}", "servers"), [], "unknown here"),
+        refused((*POST, "servers"), [], "unknown here"),
+        refused((*POST, "callbacks"), {"it": {"{$url}": {"trace": {}}}}, "unknown here",
+                place=(*POST, "callbacks", "it", "{$url}", "trace")),
+        refused((*QUERY, "style"), "deepObject", "'deepObject' cannot be carried over"),
+        refused((*QUERY, "in"), "cookie", "a parameter in 'cookie'", place=QUERY),
+        refused((*QUERY, "content"), {}, "unknown here"),
+        refused((*QUERY, "schema"), None, "must be an object"),
+        refused((*MEDIA, "encoding"), {}, "unknown here"),
+        refused((*POST, "responses", "201", "links"), {}, "unknown here"),
+        refused((*POST, "requestBody", "content"), {"Multipart/Form-Data; boundary=x": {}}, "a request body in 'Multi"),
+    ],
+)  # fmt: skip
+def test_what_of_openapi_3_cannot_be_carried_over_is_refused_with_its_place(
+    keys: tuple[str | int, ...], value: object, message: str
+) -> None:
+    document: Any = things()
+    node = document
+    for key in keys[:-1]:
+        node = node[key]
+    node[keys[-1]] = value
+    with pytest.raises(SpecError) as caught:
+        to_openapi3(document, "#")
+    assert str(caught.value).startswith(message)
+
+
 # Validation and names ---------------------------------------------------------------------------------------------
 
 

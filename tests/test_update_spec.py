@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from schema_diff import Change, Place, Rating
 from spec import SpecError, apply_overlay, dump, is_word, parse, resolve, validate
 
-from .mutations import MUTATIONS, OPENAPI, REFUSED, V1, V2, Document, Mutation, drop, published, put, rename
+from .mutations import MUTATIONS, OPENAPI, REFUSED, V1, V2, Document, Edit, Mutation, add, drop, published, put, rename
 
 ROOT = Path(__file__).parents[1]
 LIVE = ROOT / "openapi"
@@ -55,6 +55,13 @@ def converted(name: str) -> Document:
     return to_openapi3(published(name), "#")
 
 
+def mutated(name: str, *edits: Callable[[Document], None]) -> Document:
+    document = published(name)
+    for edit in edits:
+        edit(document)
+    return document
+
+
 def written(document: Document, folder: Path, name: str = "new.json") -> str:
     path = folder / name
     path.write_text(json.dumps(document), encoding="utf-8")
@@ -63,6 +70,11 @@ def written(document: Document, folder: Path, name: str = "new.json") -> str:
 
 def ids(mutation: Mutation) -> str:
     return mutation.name
+
+
+COMMON = "definitions > MessageCommon > properties"
+STORED = "components > schemas > MessageDetails > properties"
+SINGLE = "components > schemas > SingleMessage"
 
 
 # Every change is seen and rated -----------------------------------------------------------------------------------
@@ -107,6 +119,103 @@ def test_several_changes_at_once_are_all_there_the_worst_first() -> None:
     ]
     written_out = parse((ROOT / "tests" / "specs" / "gateway-v1-busy-release.yaml").read_bytes(), "busy")
     assert written_out == busy.document(), "the document that docs/spec-changes.md tries out is this one"
+
+
+KINDS = {"name": "kind", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
+PARAMETERS = "paths > /messages > get > parameters"
+DETAILS = "components > schemas > MessageDetails"
+ANSWER = "components > responses > ResponseMessageGet"
+CALLBACK = "paths > /messages > post > callbacks > reply > {$url} > post"
+NUMBER, WORD = {"type": "integer"}, {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([add(PARAMETERS, KINDS)], [add(PARAMETERS, {**KINDS, "explode": False})],
+         ["breaking: how the items of 'kind' are written in the address changed"]),
+        ([add(PARAMETERS, KINDS)], [add(PARAMETERS, {**KINDS, "explode": True, "style": "form"})], []),
+        ([add(PARAMETERS, KINDS)], [add(PARAMETERS, {**KINDS, "deprecated": True})],
+         ["compatible: deprecated none is now true"]),
+        ([add(PARAMETERS, KINDS)], [add(PARAMETERS, {**KINDS, "required": True})],
+         ["breaking: query parameter 'kind' is now required"]),
+        ([add(PARAMETERS, {**KINDS, "schema": {"type": "array"}})], [add(PARAMETERS, KINDS)],
+         ["breaking: what is in the list is now described"]),
+        ([], [put("tags", [{"name": "messages"}])], ["text: the list of tags changed"]),
+        ([], [drop(f"{CALLBACK} > requestBody")], ["breaking: the body is gone"]),
+        ([drop(f"{CALLBACK} > requestBody")], [], ["compatible: there is a body now"]),
+        ([], [drop(f"{CALLBACK} > responses > 200"), put(f"{CALLBACK} > responses > 204", {"description": "Taken"})],
+         ["breaking: answer 200 is gone", "compatible: answer 204 is new"]),
+        ([], [drop(f"{ANSWER} > content")], ["breaking: the body is gone"]),
+        ([drop(f"{ANSWER} > content")], [], ["compatible: there is a body now"]),
+        ([], [drop(f"{ANSWER} > content > application/json > schema")],
+         ["breaking: what application/json holds is no longer described"]),
+        ([put(f"{ANSWER} > headers", {"Age": {"schema": NUMBER}})], [], ["breaking: header 'age' is gone"]),
+        ([put(f"{ANSWER} > headers", {"Age": {"schema": NUMBER}})],
+         [put(f"{ANSWER} > headers", {"AGE": {"schema": WORD, "required": True}})],
+         ["breaking: type integer is now string", "compatible: header 'age' is now required"]),
+        ([put(f"{STORED} > id", {"oneOf": [NUMBER, WORD]})], [put(f"{STORED} > id", {"oneOf": [WORD]})],
+         ['compatible: alternative {"type": "integer"} is gone']),
+        ([put(f"{SINGLE} > properties > source", {"anyOf": [NUMBER, WORD]})],
+         [put(f"{SINGLE} > properties > source", {"anyOf": [WORD, {"type": "boolean"}]})],
+         ['breaking: alternative {"type": "integer"} is gone', 'compatible: alternative {"type": "boolean"} is new']),
+        ([put(f"{DETAILS} > additionalProperties", NUMBER)], [put(f"{DETAILS} > additionalProperties", WORD)],
+         ["breaking: type integer is now string"]),
+        ([put(f"{SINGLE} > properties > sms_class", {**NUMBER, "maximum": 3, "exclusiveMaximum": True})],
+         [put(f"{SINGLE} > properties > sms_class", {**NUMBER, "maximum": 3})],
+         ["compatible: maximum loosened, 3 (excluded) is now 3"]),
+        ([put(f"{STORED} > parent", {"$ref": "#/components/schemas/MessageDetails"})],
+         [put(f"{STORED} > parent", {"$ref": "#/components/schemas/MessageDetails"}), put(f"{STORED} > cost", NUMBER)],
+         ["compatible: 'cost' is new"]),
+        ([], [rename(DETAILS, "Stored"), put("components > schemas > Stored > properties > parent",
+                                             {"$ref": "#/components/schemas/Stored"}),
+              put(f"{ANSWER} > content > application/json > schema", {"$ref": "#/components/schemas/Stored"})],
+         ["compatible: 'parent' is new", "compatible: the name 'MessageDetails' is gone"]),
+        ([], [put(DETAILS, {"allOf": [{"type": "object", "properties": published(V2)["components"]["schemas"]
+                                                                             ["MessageDetails"]["properties"]},
+                                      {"properties": {"content": {"type": "string", "nullable": True}}}]})],
+         ["breaking: null is now possible"]),
+        ([], [put("security", [])], ["compatible: credentials apiKey header authorization are now not needed"] * 2),
+    ],
+)  # fmt: skip
+def test_what_the_documents_of_today_do_not_say_is_compared_too(
+    before: list[Edit], after: list[Edit], expected: list[str]
+) -> None:
+    old, new = mutated(V2, *before), mutated(V2, *after)
+    for document in (old, new):
+        validate(document, "#")
+    changes = spec_diff.compare(to_openapi3(old, "#"), to_openapi3(new, "#"), {})
+    found = [f"{change.rating}: {change.what}" for change in changes if "words are" not in change.what]
+    assert sorted(set(found)) == sorted(set(expected))
+
+
+@pytest.mark.parametrize(
+    ("schemas", "message"),
+    [
+        ({"Uuid": {"allOf": [{"$ref": "#/components/schemas/Uuid"}]}}, "#/components/schemas/Uuid: is part of itself"),
+        ({"Uuid": {"$ref": "#/components/schemas/Uuid"}}, "refers to itself in a circle"),
+        (
+            {"Uuid": {"allOf": [{"type": "string"}, {"type": "integer"}]}},
+            "#/components/schemas/Uuid/allOf/1/type: contradicts another part of its allOf: say it once",
+        ),
+    ],
+)
+def test_a_schema_that_makes_no_sense_is_refused(schemas: dict[str, Any], message: str, tmp_path: Path) -> None:
+    document = published(V2)
+    document["components"]["schemas"] |= schemas
+    with pytest.raises(SpecError, match=message):
+        compare(V2, document)
+    with pytest.raises(SpecError, match=f"{message}|nested too deeply, or a .ref that leads back to itself"):
+        update_spec.examine(written(document, tmp_path), OPENAPI)
+
+
+def test_a_field_that_goes_and_was_never_offered_needs_nothing(tmp_path: Path) -> None:
+    found = examined(tmp_path, V2, drop("paths > /openapi.yaml"))
+    assert [report.advice("sms-v2", change) for change in found.changes] == [report.ADVICE["operation-gone"][0]]
+    [change] = spec_diff.compare(
+        to_openapi3(mutated(V2, put(f"{STORED} > cost", NUMBER)), "#"), to_openapi3(published(V2), "#"), {}
+    )
+    assert report.advice("sms-v2", change) == "nothing: the facade does not use it"
 
 
 def facts(node: Any, place: tuple[str | int, ...] = (), names: bool = False) -> Iterator[tuple[str | int, ...]]:
@@ -539,21 +648,9 @@ def check(desk: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def mutated(name: str, *edits: Callable[[Document], None]) -> Document:
-    document = published(name)
-    for edit in edits:
-        edit(document)
-    return document
-
-
 def lines_changed(before: str, after: str) -> list[str]:
     old, new = before.splitlines(), after.splitlines()
     return [f"-{line}" for line in old if line not in new] + [f"+{line}" for line in new if line not in old]
-
-
-COMMON = "definitions > MessageCommon > properties"
-STORED = "components > schemas > MessageDetails > properties"
-SINGLE = "components > schemas > SingleMessage"
 
 
 def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
