@@ -375,6 +375,22 @@ def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
         assert getattr(outcome, "timed_out", True)
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_on_a_connection_that_was_used_before_ends_the_same(colour: Colour, fault: Fault) -> None:
+    def well_at_first(peer: Peer) -> None:
+        request = peer.request()
+        assert request is not None
+        peer.send(peer.act(request))
+        fault.behaviour(peer)
+
+    options: dict[str, Any] = {"timeout": fault.timeout, "retry": fault.retry, "keepalive": 60}
+    with facing(colour, well_at_first, fault.behaviour, **options) as (server, modica):
+        check("send", perform("send", modica), End(None))
+        outcome = perform("send", modica)
+    check("send", outcome, fault.ends.send)
+    assert server.acted == 1 + fault.acted
+
+
 def test_a_refused_connection_is_not_sent(colour: Colour) -> None:
     with refusing() as url, colour.client("name", "password", base_url=url, retry=RETRY) as modica:
         for operation in OPERATIONS:
