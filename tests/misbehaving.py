@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 PATH = "/rest/gateway"
+V2_PATH = "/rest/sms/v2"
 ID = 9007199254740993  # more than a float holds
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 ELSEWHERE = "https://elsewhere.invalid/rest/gateway/messages"
 
 
@@ -44,6 +46,11 @@ class Received:
     @property
     def right_answer(self) -> tuple[int, Any]:
         """What the documented gateway would say, and nothing is wrong with."""
+        if self.path.startswith(V2_PATH):
+            if self.method == "POST":
+                return 202, {"id": UUID, "status": "accepted", "detail": ""}
+            message = {"id": self.path.rpartition("=")[2], "source": "2000", "destination": "+64211234567"}
+            return 200, message | {"direction": "MT", "reference": "order-42", "content": "Kia ora", "status": "sent"}
         if self.method == "GET":
             number = int(self.path.rpartition("/")[2])
             return 200, {"id": number, "source": "2000", "destination": "+64211234567", "content": "Kia ora"}
@@ -190,6 +197,10 @@ class Misbehaving:
                     sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
+
+    @property
+    def v2_base_url(self) -> str:
+        return self.base_url.replace(PATH, V2_PATH)
 
     @property
     def handlers(self) -> list[threading.Thread]:

@@ -22,16 +22,18 @@ import pytest
 import trustme
 
 from modica_facade import (
+    AsyncModicaV2,
     AuthenticationError,
     BroadcastResult,
     GatewayError,
-    InvalidAttributeError,
     Message,
     ModicaError,
+    ModicaV2,
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
     RateLimitError,
+    RejectedError,
     RetryPolicy,
     ServerError,
     SubmittedMessage,
@@ -41,7 +43,19 @@ from modica_facade import (
 )
 
 from .conftest import Colour
-from .misbehaving import ELSEWHERE, ID, Behaviour, Misbehaving, Peer, Received, answering, refusing, response, tunnel
+from .misbehaving import (
+    ELSEWHERE,
+    ID,
+    UUID,
+    Behaviour,
+    Misbehaving,
+    Peer,
+    Received,
+    answering,
+    refusing,
+    response,
+    tunnel,
+)
 
 NUMBERS = ["+64211234567", "+64211234568"]
 ATTEMPTS = 3
@@ -53,7 +67,7 @@ HASTY = RetryPolicy(attempts=ATTEMPTS, backoff=0, deadline=0.2)
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "send": lambda modica: modica.send(NUMBERS[0], "Kia ora", reference="order-42"),
     "broadcast": lambda modica: modica.broadcast(NUMBERS, "Kia ora", reference="order-42"),
-    "get": lambda modica: modica.get(ID),
+    "get": lambda modica: modica.get(UUID if isinstance(modica.client, ModicaV2 | AsyncModicaV2) else ID),
 }
 VALUES = {"send": SubmittedMessage, "broadcast": BroadcastResult, "get": Message}
 
@@ -197,7 +211,6 @@ def send_and_stall(peer: Peer, data: bytes) -> None:
 BOMB = gzip.compress(bytes(3_000_000))
 HTML = "<html><body><h1>It works!</h1></body></html>"
 HTML_TYPE = {"Content-Type": "text/html"}
-PROSE = {"error": "invalid_attrib", "error-desc": ["destination is not a number"]}
 
 
 FAULTS = [
@@ -297,7 +310,7 @@ FAULTS = [
         refused(AuthenticationError),
     ),
     Fault("refuses with 401", answer(401), 0, refused(AuthenticationError)),
-    Fault("refuses with 400", answer(400, PROSE), 0, refused(InvalidAttributeError)),
+    Fault("refuses with 400", answer(400, "no"), 0, refused(RejectedError)),
     Fault("refuses with 404 in HTML", answer(404, HTML, HTML_TYPE), 0, refused(NotFoundError)),
     *(Fault(f"answers {status}", answer(status, acts=True), 1, UNCLEAR) for status in (409, 423, 499)),
     Fault("answers 408", answer(408, acts=True), 1, UNCLEAR_REPEATED),
@@ -373,6 +386,19 @@ def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
         assert acted == fault.acted
     if fault.timeout == SOON or fault.retry is HASTY:
         assert getattr(outcome, "timed_out", True)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_rest_v2_ends_the_same(colour: Colour, fault: Fault) -> None:
+    with Misbehaving(fault.behaviour) as server:
+        options = {"base_url": server.v2_base_url, "timeout": fault.timeout, "retry": fault.retry}
+        with colour.client("name", "password", kind=(ModicaV2, AsyncModicaV2), **options) as modica:
+            sent = perform("send", modica)
+            found = perform("get", modica)
+    # The id is in the body alone.
+    check("send", sent, _UNKNOWN if fault.ends is LOCATED else fault.ends.send)
+    check("get", found, fault.ends.get)
+    assert [request.method for request in server.acted_on].count("POST") == fault.acted
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
