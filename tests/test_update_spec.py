@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -922,6 +923,16 @@ def test_diff_spec_touches_nothing_and_tells_by_its_exit_status(
     assert bool(err) == (code == 2)
     assert regenerate.read_tree(desk) == before
     assert sorted(path.name for path in desk.iterdir()) == ["generated", "openapi", "scripts"]
+
+
+def test_the_transcript_in_the_documentation_is_what_the_command_prints(update: Any) -> None:
+    page = (ROOT / "docs" / "spec-changes.md").read_text(encoding="utf-8")
+    shown = page.partition("<!-- transcript -->\n```console\n")[2].partition("\n```\n")[0]
+    command, _, expected = shown.partition("\n")
+    code, out, err = update("--diff", str(ROOT / command.partition("SPEC=")[2]))
+    assert (code, err) == (1, "")
+    day = re.compile(r"\d{4}-\d\d-\d\d")
+    assert day.sub("today", out).strip() == day.sub("today", expected).strip()
 
 
 def test_the_report_can_be_read_by_a_program(desk: Path, tmp_path: Path, update: Any) -> None:
