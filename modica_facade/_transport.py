@@ -48,6 +48,11 @@ LARGEST_BODY: Final = 2 * 1024 * 1024
 # Where to, and as whom
 
 
+def _secrets(username: bytes, password: bytes) -> tuple[bytes, list[bytes]]:
+    """The credentials as Basic spells them, and the password if it is long enough to be told from other text."""
+    return base64.b64encode(username + b":" + password), [password] if len(password) >= 6 else []
+
+
 class _Hidden(NamedTuple):
     headers: httpx.Headers
     body_headers: httpx.Headers
@@ -71,28 +76,36 @@ class Site:
         self.base_url = f"{scheme}://{authority}{path}"
         self.origin = httpcore.Origin(scheme.encode(), self.host.encode(), port)
         self.keepalive = check_seconds("keepalive", keepalive, zero=True)
-        proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
-        credentials = [(username.encode(), password.encode())]
-        if proxy is not None and proxy.raw_auth is not None:
-            credentials.append(proxy.raw_auth)
-        tokens = [base64.b64encode(b":".join(pair)) for pair in credentials]
+        token, secrets = _secrets(username.encode(), password.encode())
         # An httpx.Headers does not show an Authorization value in its repr.
         headers = httpx.Headers(
             {
                 "Host": authority,
                 "Accept": accept,
                 "Accept-Encoding": "identity",
-                "Authorization": f"Basic {tokens[0].decode('ascii')}",
+                "Authorization": f"Basic {token.decode('ascii')}",
                 "User-Agent": USER_AGENT,
             }
         )
         body_headers = httpx.Headers([*headers.raw, (b"Content-Type", b"application/json")])
         self._prefix = path
         # A closure, not an attribute: what dumps objects by their attributes does not find it.
-        hidden = _Hidden(
-            headers, body_headers, proxy, tokens, [secret for _, secret in credentials if len(secret) >= 6]
-        )
+        hidden = _Hidden(headers, body_headers, None, [token], secrets)
         self._hidden: Callable[[], _Hidden] = lambda: hidden
+
+    def prepare(self) -> None:
+        """Read from the environment what connections of ours need: proxy and certificates.
+
+        Raises:
+            ConfigurationError: with these none can be made.
+        """
+        self.tls()
+        proxy = None if _is_loopback(self.host) else _environment_proxy(self.host)
+        hidden = self._hidden()._replace(proxy=proxy)
+        if proxy is not None and proxy.raw_auth is not None:
+            token, secrets = _secrets(*proxy.raw_auth)
+            hidden = hidden._replace(tokens=[*hidden.tokens, token], passwords=[*hidden.passwords, *secrets])
+        self._hidden = lambda: hidden
 
     def headers(self, *, body: bool) -> httpx.Headers:
         """The headers of a request with a body, or without one."""
@@ -640,7 +653,7 @@ class Transport:
         if client is not None and not isinstance(client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client")
         if client is None:
-            site.tls()  # settings that cannot work are said at once
+            site.prepare()
         self._site = site
         self._client = client
         self._lines = _Lines()
@@ -868,7 +881,7 @@ class AsyncTransport:
         if client is not None and not isinstance(client, httpx.AsyncClient):
             raise ConfigurationError("http_client must be an httpx.AsyncClient")
         if client is None:
-            site.tls()
+            site.prepare()
         self._site = site
         self._client = client
         self._lines: _AsyncLines | None = None

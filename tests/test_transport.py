@@ -51,8 +51,10 @@ NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
 
 
-def site(base_url: str = "http://127.0.0.1:9", keepalive: float = 2.0) -> Site:
-    return Site(base_url, "name", "password", ACCEPT, keepalive)
+def site(base_url: str) -> Site:
+    made = Site(base_url, "name", "password", ACCEPT, 2.0)
+    made.prepare()
+    return made
 
 
 # Where to
@@ -196,6 +198,13 @@ def test_settings_that_cannot_work_are_refused_at_once(
         with pytest.raises(ConfigurationError, match=message) as error:
             kind("name", "password")
         assert "sesame" not in str(error.value)
+
+
+def test_an_http_client_of_the_callers_own_needs_none_of_these_settings(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("ALL_PROXY", "socks5://proxy.invalid")
+    no_proxies.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with httpx.Client(trust_env=False, transport=httpx.MockTransport(lambda _: httpx.Response(201, json=[7]))) as mine:
+        assert Modica("name", "password", http_client=mine).send(NUMBER, "Kia ora").id == "7"
 
 
 def test_one_tls_context_serves_every_client_and_wants_tls_1_2(monkeypatch: pytest.MonkeyPatch) -> None:
