@@ -278,6 +278,7 @@ _SILENT: Final = frozenset(
 _NEVER_SENT: Final = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
     httpcore.ProxyError,
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -285,6 +286,15 @@ _NEVER_SENT: Final = (
     httpx.ProxyError,
     httpx.InvalidURL,
     httpx.UnsupportedProtocol,
+)
+# What may be better at the next attempt. Not: what a signal handler or a hook of the caller's raises in the middle.
+_PASSING: Final = (
+    httpcore.NetworkError,
+    httpcore.ProxyError,
+    httpcore.RemoteProtocolError,
+    httpcore.TimeoutException,
+    httpx.TransportError,
+    OSError,
 )
 
 
@@ -417,7 +427,7 @@ class _Attempt:
             reason=f"{reason} ({site.host})",
             timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
-            repeatable=not (certificate or self.late),
+            repeatable=isinstance(error, _PASSING) and not (certificate or self.late),
             cause=_bare(error, text),
         )
 

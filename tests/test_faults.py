@@ -171,6 +171,17 @@ def without_location(right: bytes) -> bytes:
     return b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"Location")) + body
 
 
+def without_length(right: bytes) -> bytes:
+    head, body = split(right)
+    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")) + body
+
+
+def chunked(right: bytes) -> bytes:
+    head, body = split(without_length(right))
+    head = head.replace(b"\r\n", b"\r\nTransfer-Encoding: chunked\r\n", 1)
+    return head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
 def same_status(right: bytes, body: bytes, *, length: int | None = None) -> bytes:
     """Another body, no Location."""
     return response(int(right.split(b" ")[1]), body, length=length)
@@ -296,6 +307,11 @@ FAULTS = [
     Fault(
         "gives early hints first", then(lambda right: b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + right), 1, DONE
     ),
+    # Other ways of being right
+    Fault("answers in chunks", then(chunked), 1, DONE),
+    Fault("answers with its end as the end", acting(lambda peer, right: peer.send(without_length(right))), 1, DONE),
+    Fault("cuts a chunk", acting(lambda peer, right: peer.send(chunked(right)[:-7])), 1, LOCATED),
+    Fault("claims two lengths", then(lambda right: right.replace(b"\r\n", b"\r\nContent-Length: 1\r\n", 1)), 1, LOST),
     # Redirects are never followed
     *(
         Fault(f"redirects with {status}", answer(status, b"", {"Location": ELSEWHERE}), 0, REDIRECTED)

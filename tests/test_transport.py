@@ -822,3 +822,36 @@ def test_an_interrupt_from_the_keyboard_says_what_is_known(caplog: pytest.LogCap
         assert any("may have gone out" in note for note in error.value.__notes__)
         modica.send(NUMBER, "Kia ora")
     assert server.acted == 2
+
+
+class SoftTimeLimitError(Exception):
+    """What a task queue raises out of a signal handler, wherever the program is just then."""
+
+
+def test_an_exception_out_of_a_signal_handler_ends_the_call_and_is_its_cause() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def raise_limit(*_: object) -> None:
+        raise SoftTimeLimitError
+
+    def ring(peer: Peer) -> None:
+        if peer.request() is not None:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            peer.stall()
+
+    before = signal.signal(signal.SIGUSR1, raise_limit)
+    try:
+        with (
+            Misbehaving(ring) as server,
+            Modica("name", "password", base_url=server.base_url) as modica,
+        ):
+            with pytest.raises(TransportError) as found:
+                modica.get(7)
+            with pytest.raises(OutcomeUnknownError) as sent:
+                modica.send(NUMBER, "Kia ora")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(found.value.__cause__, SoftTimeLimitError)
+    assert isinstance(sent.value.__cause__, SoftTimeLimitError)
+    assert len(server.requests) == 2
