@@ -223,7 +223,7 @@ def pause(
     return wait if elapsed + wait < policy.deadline else None
 
 
-_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def read_retry_after(text: str | None, now: datetime | None = None) -> float | None:
@@ -231,7 +231,8 @@ def read_retry_after(text: str | None, now: datetime | None = None) -> float | N
     if text is None or not text.isascii():
         return None
     if _DIGITS.fullmatch(text):
-        return float(text)
+        # Ten digits are three centuries: as good as any longer number, which float might call infinite.
+        return float(text if len(text) <= 10 else "9" * 10)
     if not text.endswith("GMT"):
         return None
     # A tenth of what importing the package would cost, for a header that is seldom seen.

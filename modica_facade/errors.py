@@ -31,6 +31,7 @@ copies of safe fields only: never a request, a header or a credential.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -281,11 +282,22 @@ class BroadcastInterruptedError(ModicaError):
         self.unsent: Iterator[str] = iter(()) if unsent is None else unsent
         self.submitted_count = submitted_count
 
+    def __copy__(self) -> BroadcastInterruptedError:
+        # Without reading the input, which may have no end; from here on each has the whole rest.
+        twin = type(self)(*self.args)
+        twin.__dict__.update(self.__dict__)
+        self.unsent, twin.unsent = itertools.tee(self.unsent)
+        return twin
+
     def __reduce__(self) -> tuple[Any, ...]:
         # An iterator cannot leave the process, the destinations it stands for must: they are read, and kept here too.
         remaining = list(self.unsent)
         self.unsent = iter(remaining)
-        return type(self), self.args, {**self.__dict__, "unsent": iter(list(remaining))}
+        cause = self.cause
+        if not isinstance(cause, ModicaError):
+            # The caller's own iterable failed; nobody knows whether its exception can be pickled, but its text can.
+            cause = ModicaError(f"{type(cause).__name__}: {cause}")
+        return type(self), self.args, {**self.__dict__, "cause": cause, "unsent": iter(list(remaining))}
 
 
 class InvalidCallbackError(ModicaError, ValueError):

@@ -107,10 +107,11 @@ class TestRetryAfter:
         [
             ("0", 0),
             ("120", 120),
+            ("1" * 500, 9_999_999_999),
             ("Tue, 01 Jan 2030 00:00:30 GMT", 30),
             ("Mon, 31 Dec 2029 00:00:00 GMT", 0),
             *((text, None) for text in [None, "", "-1", "+1", "1.5", "1e3", "inf", "nan", "0x10", " 5", "5 ", "٥"]),
-            *((text, None) for text in ["1" * 10, "tomorrow", "GMT", "Tue, 99 Jan 2030 00:00:30 GMT"]),
+            *((text, None) for text in ["tomorrow", "GMT", "Tue, 99 Jan 2030 00:00:30 GMT"]),
             ("Tue, 01 Jan 99999 00:00:30 GMT", None),
         ],
     )  # fmt: skip

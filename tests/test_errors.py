@@ -56,6 +56,20 @@ def test_an_interrupted_broadcast_loses_no_destination_when_it_is_pickled() -> N
     assert twin.cause.timed_out
 
 
+def test_an_interrupted_broadcast_pickles_whatever_stopped_it() -> None:
+    error = errors.BroadcastInterruptedError("stopped", cause=OSError(lambda: 0), unsent=iter(["+64211234561"]))
+    twin = pickle.loads(pickle.dumps(error))
+    assert type(twin.cause) is errors.ModicaError
+    assert str(twin.cause).startswith("OSError: <function")
+    assert isinstance(error.cause, OSError)
+
+
+def test_a_shallow_copy_of_an_interrupted_broadcast_does_not_read_its_input() -> None:
+    error = errors.BroadcastInterruptedError("stopped", unsent=iter(lambda: "+64211234561", None))
+    twin = copy.copy(error)
+    assert next(twin.unsent) == next(error.unsent) == "+64211234561"
+
+
 @pytest.mark.parametrize("kind", TREE)
 def test_every_exception_can_be_made_bare(kind: type[errors.ModicaError]) -> None:
     assert str(kind()) == ""
