@@ -86,6 +86,12 @@ def test_every_file_a_page_links_exists() -> None:
             assert (folder / link).exists(), f"{name}: {link}"
 
 
+def test_its_transcript_is_part_of_the_one_that_is_held_true() -> None:
+    (excerpt,) = re.findall(r"^```console\n\$ make diff-spec [^\n]+\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert "**maxLength tightened" in excerpt
+    assert excerpt in PAGES["spec-changes.md"]
+
+
 def test_ci_calls_the_commands_of_the_readme() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert "\nmake test\n" in script
