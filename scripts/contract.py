@@ -24,8 +24,10 @@ from uuid import UUID
 
 import attrs
 import httpx
-from schema_diff import Place
-from spec import at
+from apis import APIS
+from convert import to_openapi3
+from schema_diff import Node, Place, flat
+from spec import Document, SpecError, actions_on, at, parse, resolve
 from spec_diff import operation_name, wire_path
 
 
@@ -82,7 +84,7 @@ class Callback:
     reads: Shape
 
 
-PACKAGES = {"gateway-v1": "modica_gateway_v1", "sms-v2": "modica_sms_v2"}
+PACKAGES = {api.name: api.package for api in APIS}
 SCHEMAS = "#/components/schemas/"
 
 _OPTIONS = (
@@ -296,6 +298,43 @@ def unmet(generated: Path) -> list[Unmet]:
         last = done.stderr.strip().splitlines()[-1:]
         return [Unmet("", "the facade", "", "", f"generated code that can be used at all: {' '.join(last)}")]
     return [Unmet(**found) for found in json.loads(done.stdout)]
+
+
+def hold(built: Path, root: Path) -> None:
+    """Refuse what was built in `built` to take the place of what is in `root` when the facade could not use it."""
+    for need in unmet(built / "generated"):
+        raise SpecError("scripts/contract.py", explain(need, root / "openapi", built / "openapi"))
+
+
+def explain(need: Unmet, before: Path, after: Path) -> str:
+    """An unmet need on one line: the method, the place in the document, and the overlay actions that shape it.
+
+    Args:
+        need: What is not met.
+        before: The openapi/ it was met with.
+        after: The openapi/ it is not met with any more.
+    """
+    if not need.api:
+        return str(need)
+    api = next(api for api in APIS if api.name == need.api)
+    place = need.schema
+    for folder in (before, after):
+        place = _locate(parse((folder / api.product).read_bytes(), api.product), need) or place
+    published = to_openapi3(parse((before / api.published).read_bytes(), api.published), "#")
+    overlay = parse((before / api.overlay).read_bytes(), api.overlay)
+    # An operation is shaped by most actions; the one that names it says enough.
+    shaped = f"{place}/operationId" if place.startswith("#/paths/") else place
+    actions = actions_on(published, overlay, api.overlay, shaped) or [f"no action of {api.overlay}"]
+    return f"{need}; spec path {api.product}{place}, shaped by {', '.join(actions)}"
+
+
+def _locate(document: Document, need: Unmet) -> str | None:
+    """Where a document defines what is needed, allOf and references followed."""
+    value = resolve(need.schema, document)
+    if value is None or not need.field:
+        return None
+    found = flat(Node(document, need.schema, value)).properties.get(need.field)
+    return found.path if found else None
 
 
 # A value of each type as Python has it, and as it is on the wire.

@@ -14,52 +14,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import contract
+from apis import APIS, ROOT, Api
 from convert import to_openapi3
 from spec import SpecError, apply_overlay, check_names, dump, parse, validate
 
-ROOT = Path(__file__).resolve().parents[1]
 # What decides the bytes; pinned in pyproject.toml, repeated in the lock.
 TOOLS = ("openapi-python-client", "python-jsonpath", "pyyaml", "ruff")
-
-
-@dataclass(frozen=True)
-class Api:
-    """One of the vendor's services: its names in openapi/ and generated/, and where the vendor publishes it."""
-
-    name: str
-    published: str
-    package: str
-    source: str
-
-    @property
-    def overlay(self) -> str:
-        """The overlay's path under openapi/."""
-        return f"overlays/{self.name}.overlay.yaml"
-
-    @property
-    def product(self) -> str:
-        """The product's path under openapi/."""
-        return f"{self.name}.openapi.yaml"
-
-
-APIS = (
-    Api(
-        "gateway-v1",
-        "published/gateway-v1.swagger.yaml",
-        "modica_gateway_v1",
-        "https://sms.optus.com.au/docs/api/mobile-gateway-rest-v1.yaml",
-    ),
-    Api(
-        "sms-v2",
-        "published/sms-v2.openapi.yaml",
-        "modica_sms_v2",
-        "https://sms.optus.com.au/docs/api/mobile-gateway-rest-v2.yaml",
-    ),
-)
 
 
 def build(inputs: Path, out: Path, redundant: list[str] | None = None) -> None:
@@ -203,6 +167,7 @@ def main() -> int:
             words = ("missing", "extra", "differs") if check else ("added", "removed", "changed")
             changes = differences(outputs(ROOT), outputs(built), words)
             if changes and not check:
+                contract.hold(built, ROOT)
                 swap(built, ROOT, attic)
     except (SpecError, OSError) as error:
         print(f"regenerate: {error}; nothing was changed", file=sys.stderr)

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 from spec import Document, SpecError, at, is_word
+from words import below
 
 
 class Rating(IntEnum):
@@ -85,7 +86,7 @@ class Node:
 
 def _follow(node: Node) -> Node:
     for _ in range(100):
-        if not (isinstance(node.value, dict) and "$ref" in node.value):
+        if not (isinstance(node.value, dict) and isinstance(node.value.get("$ref"), str)):
             return node
         path = node.value["$ref"]
         value: Any = node.document
@@ -100,22 +101,21 @@ def root(document: Document) -> Node:
     return Node(document, "#", document)
 
 
-def canonical(node: Any, document: Document, trail: tuple[str, ...] = ()) -> Any:
+def canonical(node: Any, document: Document, trail: tuple[str, ...] = (), names: bool = False) -> Any:
     """A part of a document without its words, references written out, in one order: equal when it means the same."""
     if isinstance(node, list):
         return sorted((canonical(item, document, trail) for item in node), key=lambda item: json.dumps(item))
     if not isinstance(node, dict):
         return node
-    if "$ref" in node:
+    if isinstance(node.get("$ref"), str):
         if node["$ref"] in trail:
             return node["$ref"]
         return canonical(_follow(Node(document, "#", node)).value, document, (*trail, node["$ref"]))
-    return {key: canonical(node[key], document, trail) for key in sorted(node) if not _is_text(key, node)}
-
-
-def _is_text(key: str, node: Document) -> bool:
-    """A keyword for people; a property of that name has an object below it."""
-    return is_word(key) and not isinstance(node[key], dict)
+    return {
+        key: canonical(node[key], document, trail, below(node, key, names))
+        for key in sorted(node)
+        if names or not is_word(key)
+    }
 
 
 def show(value: Any) -> str:

@@ -258,7 +258,13 @@ def validate(document: Document, where: str) -> None:
     """Refuse a document that does not follow its version of Swagger or OpenAPI, or refers to what is not in it."""
     validator = _VALIDATORS[version_of(document, where)]
     _check_references(document, document, where)
-    error = next(iter(validator(document).iter_errors()), None)
+    try:
+        error = next(iter(validator(document).iter_errors()), None)
+    except RecursionError:
+        raise
+    except Exception as stumble:
+        # The validator goes on after what it has found wrong, and falls over it.
+        raise SpecError(where, f"not a valid document: {type(stumble).__name__} {stumble}") from stumble
     if error is not None:
         while error.context:  # "not valid under any of ...": the branch that got furthest says what is wrong
             error = max(error.context, key=lambda branch: (len(branch.absolute_path), "$ref" not in branch.message))

@@ -23,7 +23,7 @@ from schema_diff import (
     root,
     show,
 )
-from spec import METHODS, Document, at
+from spec import METHODS, Document, at, is_word
 from words import OWN_HOST, WHITE_LABELS, reworded
 
 
@@ -87,6 +87,8 @@ def _list(values: Iterable[object]) -> str:
 def _names(old: Document, new: Document) -> Iterator[Change]:
     """Named parts that are gone or lie idle: nothing on the wire, but overlays and generated classes use the names."""
     for kind in sorted({*old.get("components", {}), *new.get("components", {})}):
+        if is_word(kind):
+            continue
         before, after = (document.get("components", {}).get(kind, {}) for document in (old, new))
         added = sorted(after.keys() - before.keys())
         for name in sorted(before.keys() - after.keys()):

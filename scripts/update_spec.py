@@ -21,11 +21,12 @@ from urllib.parse import urlsplit
 
 import contract
 import source
+from apis import APIS, ROOT, Api
 from convert import to_openapi3
-from regenerate import APIS, OUTPUTS, ROOT, Api, build, sha256, swap
+from regenerate import OUTPUTS, build, sha256, swap
 from report import Report, as_json, markdown
-from schema_diff import Change, Node, Rating, flat
-from spec import METHODS, Document, SpecError, actions_on, dump, parse, resolve, validate, version_of
+from schema_diff import Change, Rating
+from spec import METHODS, Document, SpecError, dump, parse, validate, version_of
 from spec_diff import compare, wire_path
 from words import fingerprints, restate
 
@@ -143,7 +144,7 @@ def make(candidates: Sequence[Candidate], root: Path, inputs: Path, built: Path)
             _report_for(candidates, line).redundant.append(line)
     for need in contract.unmet(built / "generated"):
         report = next((c.report for c in candidates if c.api.name == need.api), candidates[0].report)
-        report.obstacles.append(explain(need, root / "openapi", built / "openapi"))
+        report.obstacles.append(contract.explain(need, root / "openapi", built / "openapi"))
 
 
 def _report_for(candidates: Sequence[Candidate], line: str) -> Report:
@@ -170,31 +171,6 @@ def write_published(candidate: Candidate, inputs: Path) -> None:
     if count != 1:
         raise SpecError(SOURCES, f"has no sha256 of {path.name} to replace")
     sources.write_text(text, encoding="utf-8")
-
-
-def explain(need: contract.Unmet, before: Path, after: Path) -> str:
-    """An unmet need on one line: the method, the place in the document, and the overlay actions that shape it."""
-    if not need.api:
-        return str(need)
-    api = next(api for api in APIS if api.name == need.api)
-    place = need.schema
-    for folder in (before, after):
-        place = locate(parse((folder / api.product).read_bytes(), api.product), need) or place
-    published = to_openapi3(parse((before / api.published).read_bytes(), api.published), "#")
-    overlay = parse((before / api.overlay).read_bytes(), api.overlay)
-    # An operation is shaped by most actions; the one that names it says enough.
-    shaped = f"{place}/operationId" if place.startswith("#/paths/") else place
-    actions = actions_on(published, overlay, api.overlay, shaped) or [f"no action of {api.overlay}"]
-    return f"{need}; spec path {api.product}{place}, shaped by {', '.join(actions)}"
-
-
-def locate(document: Document, need: contract.Unmet) -> str | None:
-    """Where a document defines what is needed, allOf and references followed."""
-    value = resolve(need.schema, document)
-    if value is None or not need.field:
-        return None
-    found = flat(Node(document, need.schema, value)).properties.get(need.field)
-    return found.path if found else None
 
 
 def main() -> int:

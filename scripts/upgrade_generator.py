@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import contract
-from regenerate import ROOT, outputs
+from apis import ROOT
+from regenerate import outputs
 
 UPGRADED = ("openapi-python-client", "ruff")
 

@@ -712,6 +712,22 @@ def test_an_endpoint_the_generator_would_drop_is_an_error(desk: Path) -> None:
     assert regenerate.read_tree(desk) == before
 
 
+def test_code_the_facade_cannot_use_is_not_put_in_place_and_the_need_is_named(desk: Path) -> None:
+    overlay = desk / "openapi" / "overlays" / "gateway-v1.overlay.yaml"
+    text = overlay.read_text(encoding="utf-8")
+    assert text.count("title: NewMessage") == 1
+    overlay.write_text(text.replace("title: NewMessage", "title: OutboundMessage"), "utf-8")
+    before = regenerate.read_tree(desk)
+    code, out, err = run(desk)
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        "regenerate: scripts/contract.py: Modica.send needs a class modica_gateway_v1.models.NewMessage; spec path "
+        "gateway-v1.openapi.yaml#/components/schemas/Message, shaped by overlays/gateway-v1.overlay.yaml action "
+    )
+    assert err.endswith("; nothing was changed\n")
+    assert regenerate.read_tree(desk) == before
+
+
 @pytest.mark.parametrize("failing", range(8))
 def test_a_swap_that_fails_at_any_step_puts_everything_back(
     failing: int, tmp_path: Path, desk: Path, monkeypatch: pytest.MonkeyPatch

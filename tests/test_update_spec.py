@@ -26,9 +26,10 @@ import spec_diff
 import update_spec
 import upgrade_generator
 import words
+from apis import APIS, Api
 from contract import surface
 from convert import to_openapi3
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schema_diff import Change, Place, Rating
 from spec import SpecError, apply_overlay, dump, is_word, parse, resolve, validate
@@ -176,6 +177,11 @@ NUMBER, WORD = {"type": "integer"}, {"type": "string"}
                                                                              ["MessageDetails"]["properties"]},
                                       {"properties": {"content": {"type": "string", "nullable": True}}}]})],
          ["breaking: null is now possible"]),
+        ([], [put(f"{STORED} > $ref", WORD), put(f"{STORED} > description", WORD), put(f"{STORED} > x-name", WORD)],
+         ["compatible: '$ref' is new", "compatible: 'description' is new", "compatible: 'x-name' is new"]),
+        ([put(f"{STORED} > description", WORD)], [put(f"{STORED} > description", NUMBER)],
+         ["breaking: type string is now integer"]),
+        ([], [put("components > x-words", {"a": 1})], []),
         ([], [put("security", [])], ["compatible: credentials apiKey header authorization are now not needed"] * 2),
     ],
 )  # fmt: skip
@@ -217,6 +223,35 @@ def test_a_field_that_goes_and_was_never_offered_needs_nothing(tmp_path: Path) -
         to_openapi3(mutated(V2, put(f"{STORED} > cost", NUMBER)), "#"), to_openapi3(published(V2), "#"), {}
     )
     assert report.advice("sms-v2", change) == "nothing: the facade does not use it"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "string", "object", "path", "#/info", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["type", "$ref", "allOf", "items", "properties", "x"]), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+
+
+@BOTH
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_stands_anywhere_it_ends_in_a_report_or_in_one_kind_of_error(
+    name: str, data: st.DataObject, tmp_path: Path
+) -> None:
+    document = published(name)
+    for _ in range(data.draw(st.integers(1, 2))):
+        *above, last = data.draw(st.sampled_from(list(facts(document))))
+        node: Any = document
+        for key in above:
+            node = node[key]
+        node[last] = data.draw(values)
+    try:
+        report.markdown(update_spec.examine(written(document, tmp_path), OPENAPI).report, "today")
+    except SpecError as error:
+        assert "\n" not in str(error)
 
 
 def facts(node: Any, place: tuple[str | int, ...] = (), names: bool = False) -> Iterator[tuple[str | int, ...]]:
@@ -587,7 +622,7 @@ def test_a_file_is_called_by_its_bare_name_and_bounded_like_a_page(tmp_path: Pat
 
 def test_the_default_addresses_are_those_of_the_sources() -> None:
     text = (LIVE / update_spec.SOURCES).read_text(encoding="utf-8")
-    for api in regenerate.APIS:
+    for api in APIS:
         assert f"`{Path(api.published).name}` | <{api.source}>" in text
 
 
@@ -595,7 +630,7 @@ def test_the_default_addresses_are_those_of_the_sources() -> None:
 
 
 GENERATED: dict[bytes, dict[str, bytes]] = {
-    (LIVE / api.product).read_bytes(): regenerate.read_tree(ROOT / "generated" / api.package) for api in regenerate.APIS
+    (LIVE / api.product).read_bytes(): regenerate.read_tree(ROOT / "generated" / api.package) for api in APIS
 }
 generate = regenerate.generate
 
@@ -859,8 +894,8 @@ def test_what_is_no_document_changes_nothing(data: bytes, desk: Path, tmp_path: 
     assert regenerate.read_tree(desk) == before
 
 
-@pytest.mark.parametrize("api", regenerate.APIS, ids=lambda api: api.name)
-def test_a_document_cut_at_any_line_is_refused(api: regenerate.Api, tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
+def test_a_document_cut_at_any_line_is_refused(api: Api, tmp_path: Path) -> None:
     lines = (OPENAPI / api.published).read_bytes().splitlines(keepends=True)
     overlay = parse((OPENAPI / api.overlay).read_bytes(), api.overlay)
     for count in range(len(lines)):
@@ -986,8 +1021,8 @@ def test_without_a_document_both_of_the_vendors_addresses_are_asked(
 
     monkeypatch.setattr(source, "read", read)
     code, out, _ = update()
-    assert (code, asked) == (0, [api.source for api in regenerate.APIS])
-    assert out.splitlines() == [f"{api.source}: no change to {api.name}" for api in regenerate.APIS]
+    assert (code, asked) == (0, [api.source for api in APIS])
+    assert out.splitlines() == [f"{api.source}: no change to {api.name}" for api in APIS]
 
 
 def test_a_swap_that_fails_leaves_every_byte(
