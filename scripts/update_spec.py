@@ -182,7 +182,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return run(arguments.sources or [api.source for api in APIS], arguments.diff, arguments.json)
-    except (SpecError, Stopped, OSError) as error:
+    except (SpecError, Stopped, OSError, RecursionError) as error:
         name = "diff-spec" if arguments.diff else "update-spec"
         print(f"{name}: {error}; nothing was changed", file=sys.stderr)
         return 2
@@ -196,7 +196,7 @@ def run(sources: Sequence[str], diff: bool, as_data: bool) -> int:
     changed = [candidate for candidate in candidates if candidate.report.changes]
     day = datetime.now(UTC).date().isoformat()
     # The swap is a rename, so what is built must be on the same file system.
-    with tempfile.TemporaryDirectory(prefix=".update-spec-", dir=None if diff else ROOT) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=None if diff else ROOT) as scratch:
         built, attic = Path(scratch, "built"), Path(scratch, "attic")
         built.mkdir()
         attic.mkdir()
