@@ -91,7 +91,8 @@ class Bulk:
         """The outcomes that a batch brought; batches are settled in the order they were pulled."""
         outcomes: Sequence[BroadcastOutcome]
         if isinstance(result, BroadcastResult):
-            outcomes = result
+            # Made once: the result makes an outcome each time one is looked at.
+            outcomes = tuple(result)
         elif isinstance(result, SubmittedMessage):
             outcomes = (BroadcastOutcome(result.destination, result.id, "success"),)
         elif self._refusals_are_outcomes and isinstance(result, RejectedError):

@@ -30,7 +30,7 @@ from ._calls import (
     texts,
 )
 from .errors import InvalidRequestError
-from .models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
+from .models import BroadcastResult, Message, OutcomeRow, SubmittedMessage
 
 ACCEPT = "application/vnd.modica.gateway.v1+json"
 BASE_URL = "https://api.modicagroup.com/rest/gateway"
@@ -153,15 +153,16 @@ def _read_broadcast(answer: Answer, wanted: Sequence[str]) -> BroadcastResult:
         raise Unreadable("its body is not a list of results")
     rows = cast("list[object]", body)
     outcomes = [outcome for outcome in map(_read_outcome, rows) if outcome is not None]
-    found = [outcome.destination for outcome in outcomes]
+    found = [outcome[0] for outcome in outcomes]
     if found != wanted and Counter(found) <= Counter(wanted):
         outcomes = _in_order(outcomes, wanted)
+    result = BroadcastResult.of(outcomes)
     if not len(outcomes) == len(rows) == len(wanted):
-        raise Unreadable(f"it has {len(outcomes)} readable results for {len(wanted)} destinations", outcomes)
-    return BroadcastResult(outcomes)
+        raise Unreadable(f"it has {len(outcomes)} readable results for {len(wanted)} destinations", result)
+    return result
 
 
-def _read_outcome(row: object) -> BroadcastOutcome | None:
+def _read_outcome(row: object) -> OutcomeRow | None:
     """One row of a broadcast answer; None if it makes no sense: neither a success with an id nor a failure without."""
     if not isinstance(row, dict):
         return None
@@ -171,17 +172,17 @@ def _read_outcome(row: object) -> BroadcastOutcome | None:
     if not isinstance(destination, str) or not (reason is None or isinstance(reason, str)):
         return None
     if status == "success" and type(found) is int and 1 <= found <= LARGEST_ID:
-        return BroadcastOutcome(destination, str(found), "success", reason)
+        return destination, str(found), "success", reason
     if status == "failure" and found is None:
-        return BroadcastOutcome(destination, None, "failure", reason)
+        return destination, None, "failure", reason
     return None
 
 
-def _in_order(outcomes: Sequence[BroadcastOutcome], wanted: Sequence[str]) -> list[BroadcastOutcome]:
+def _in_order(outcomes: Sequence[OutcomeRow], wanted: Sequence[str]) -> list[OutcomeRow]:
     """The outcomes in the order of the destinations they name; the gateway does not promise one."""
-    waiting: dict[str, list[BroadcastOutcome]] = {}
+    waiting: dict[str, list[OutcomeRow]] = {}
     for outcome in reversed(outcomes):
-        waiting.setdefault(outcome.destination, []).append(outcome)
+        waiting.setdefault(outcome[0], []).append(outcome)
     return [waiting[destination].pop() for destination in wanted if waiting.get(destination)]
 
 

@@ -6,9 +6,10 @@ one text column holds both. Fields that a version of the API does not have are N
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, overload
+from itertools import starmap
+from typing import Any, Self, overload
 
 from attrs import field, frozen
 
@@ -140,50 +141,64 @@ class BroadcastOutcome:
         return self.id is not None
 
 
+OutcomeRow = tuple[str, str | None, str, str | None]
+"""The fields of a `BroadcastOutcome`, in order."""
+
+
 class BroadcastResult(Sequence[BroadcastOutcome]):
     """The outcomes of one broadcast, in the order of its destinations. Partial failure is data, not an exception."""
 
-    __slots__ = ("_outcomes",)
+    __slots__ = ("_rows",)
 
-    def __init__(self, outcomes: Sequence[BroadcastOutcome]) -> None:
-        self._outcomes = tuple(outcomes)
+    def __init__(self, outcomes: Iterable[BroadcastOutcome]) -> None:
+        self._rows = tuple((each.destination, each.id, each.status, each.reason) for each in outcomes)
+
+    @classmethod
+    def of(cls, rows: Iterable[OutcomeRow]) -> Self:
+        """From the fields of its outcomes: each is made when looked at; of a thousand, perhaps the few that failed."""
+        result = cls(())
+        result._rows = tuple(rows)
+        return result
 
     @property
     def submitted(self) -> tuple[BroadcastOutcome, ...]:
         """The outcomes that have an id."""
-        return tuple(outcome for outcome in self._outcomes if outcome.ok)
+        return tuple(BroadcastOutcome(*row) for row in self._rows if row[1] is not None)
 
     @property
     def failed(self) -> tuple[BroadcastOutcome, ...]:
         """The outcomes that the gateway refused."""
-        return tuple(outcome for outcome in self._outcomes if not outcome.ok)
+        return tuple(BroadcastOutcome(*row) for row in self._rows if row[1] is None)
 
     @property
     def ok(self) -> bool:
         """True if every destination was accepted."""
-        return all(outcome.ok for outcome in self._outcomes)
+        return all(row[1] is not None for row in self._rows)
 
     @overload
     def __getitem__(self, index: int) -> BroadcastOutcome: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[BroadcastOutcome, ...]: ...
     def __getitem__(self, index: int | slice) -> BroadcastOutcome | tuple[BroadcastOutcome, ...]:
-        return self._outcomes[index]
+        if isinstance(index, slice):
+            return tuple(starmap(BroadcastOutcome, self._rows[index]))
+        return BroadcastOutcome(*self._rows[index])
 
     def __len__(self) -> int:
-        return len(self._outcomes)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[BroadcastOutcome]:
-        return iter(self._outcomes)
+        return starmap(BroadcastOutcome, self._rows)
 
     def __eq__(self, other: object) -> bool:
-        return self._outcomes == other._outcomes if isinstance(other, BroadcastResult) else NotImplemented
+        return self._rows == other._rows if isinstance(other, BroadcastResult) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._outcomes)
+        return hash(self._rows)
 
     def __repr__(self) -> str:
-        return f"BroadcastResult(submitted={len(self.submitted)}, failed={len(self.failed)})"
+        failed = sum(row[1] is None for row in self._rows)
+        return f"BroadcastResult(submitted={len(self) - failed}, failed={failed})"
 
 
 @frozen

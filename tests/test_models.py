@@ -133,3 +133,17 @@ def test_a_broadcast_result_keeps_what_it_was_given() -> None:
 
 def test_the_repr_of_a_broadcast_result_counts_and_holds_no_numbers() -> None:
     assert repr(BroadcastResult([ACCEPTED, REFUSED, ACCEPTED])) == "BroadcastResult(submitted=2, failed=1)"
+
+
+def test_a_result_of_rows_is_the_result_of_their_outcomes() -> None:
+    rows = [("+64211234567", "1", "success", None), ("X", None, "failure", "Invalid destination (X)")]
+    outcomes = [BroadcastOutcome(*row) for row in rows]
+    result = BroadcastResult.of(rows)
+    assert result == BroadcastResult(outcomes)
+    assert hash(result) == hash(BroadcastResult(outcomes))
+    assert list(result) == outcomes
+    assert (result[0], result[-1], result[:1]) == (outcomes[0], outcomes[1], (outcomes[0],))
+    assert (result.submitted, result.failed, result.ok) == ((outcomes[0],), (outcomes[1],), False)
+    assert repr(result) == "BroadcastResult(submitted=1, failed=1)"
+    assert pickle.loads(pickle.dumps(result)) == result
+    assert result != rows
