@@ -268,7 +268,7 @@ def _lost(call: Call[Any], lost: Lost) -> ModicaError:
     if not call.creates:
         return TransportError(f"no answer from the gateway: {lost.reason}; call again later", timed_out=lost.timed_out)
     return OutcomeUnknownError(
-        f"the message may have been sent: {lost.reason}; do not send it again, {_settle(call)}",
+        f"the message may have been sent: {lost.reason}; {_settle(call)}",
         timed_out=lost.timed_out,
         reference=call.reference,
     )
@@ -276,8 +276,8 @@ def _lost(call: Call[Any], lost: Lost) -> ModicaError:
 
 def _settle(call: Call[Any]) -> str:
     if call.reference is None:
-        return "look for its delivery receipt (give a reference next time, receipts repeat it)"
-    return f"wait for a delivery receipt with reference {call.reference!r}"
+        return "do not send it again, look for its delivery receipt (give a reference next time, receipts repeat it)"
+    return f"do not send it again, wait for a delivery receipt with reference {call.reference!r}"
 
 
 def _unreadable(call: Call[Any], answer: Answer, nonsense: Unreadable) -> ModicaError:
@@ -289,11 +289,11 @@ def _unreadable(call: Call[Any], answer: Answer, nonsense: Unreadable) -> Modica
             )
         return OutcomeUnknownError(
             f"the gateway accepted it (HTTP {answer.status}), but the answer with the id was cut short ({answer.cut}); "
-            f"do not send it again, {_settle(call)}",
+            f"{_settle(call)}",
             timed_out=answer.timed_out,
             reference=call.reference,
         )
-    advice = f"it may have been sent, do not send it again, {_settle(call)}" if call.creates else "check base_url"
+    advice = f"it may have been sent, {_settle(call)}" if call.creates else "check base_url"
     return UnexpectedResponseError(
         f"HTTP {answer.status}, but {nonsense}; {advice}",
         status_code=answer.status,
@@ -333,13 +333,12 @@ def _refused(call: Call[Any], answer: Answer) -> ModicaError:
     status = answer.status
     refused = status in _REDIRECTS or (400 <= status < 500 and status not in _AMBIGUOUS)
     sent = call.creates and not refused
+    doubt = f"it may have been sent, {_settle(call)}" if sent else None
     body = body_text(answer.body)
     if not 400 <= status < 600:
         advice = "redirects are never followed, check base_url" if 300 <= status < 400 else "check base_url"
-        if sent:
-            advice = f"it may have been sent, do not send it again, {_settle(call)}"
         return UnexpectedResponseError(
-            f"HTTP {status} where {call.success} is documented; {advice}",
+            f"HTTP {status} where {call.success} is documented; {doubt or advice}",
             status_code=status,
             body=body,
             reference=call.reference,
@@ -349,12 +348,9 @@ def _refused(call: Call[Any], answer: Answer) -> ModicaError:
     envelope = call.envelope(cast("dict[str, Any]", fields)) if isinstance(fields, dict) else Envelope()
     kind = _kind(status, envelope.decisive)
     says = ": ".join(part for part in (envelope.code, "; ".join(envelope.descriptions)) if part) or "no reason given"
-    if sent:
-        advice = f"it may have been sent, do not send it again, {_settle(call)}"
-    else:
-        advice = _ADVICE.get(kind, "correct the request" if issubclass(kind, RejectedError) else "try again later")
+    advice = _ADVICE.get(kind, "correct the request" if issubclass(kind, RejectedError) else "try again later")
     return kind(
-        f"HTTP {status}, {says}; {advice}",
+        f"HTTP {status}, {says}; {doubt or advice}",
         status_code=status,
         code=envelope.code,
         descriptions=envelope.descriptions,
@@ -389,6 +385,11 @@ def read_json(body: bytes) -> Any:
         return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
+
+
+def read_whole(answer: Answer) -> Any:
+    """The JSON value of an answer; None as well if it was cut: what came could be the beginning of something else."""
+    return read_json(answer.body) if answer.cut is None else None
 
 
 def body_text(body: bytes) -> str:

@@ -25,7 +25,7 @@ from ._calls import (
     check_text,
     encode,
     optional_text,
-    read_json,
+    read_whole,
     required_text,
     texts,
 )
@@ -134,7 +134,7 @@ def _read_id(value: object) -> str | None:
 
 
 def _read_submitted(answer: Answer, destination: str, reference: str | None, scheduled: str | None) -> SubmittedMessage:
-    body: Any = read_json(answer.body) if answer.cut is None else None
+    body: Any = read_whole(answer)
     found = None
     ids = cast("list[object]", body) if isinstance(body, list) else []
     if len(ids) == 1 and type(ids[0]) is int:
@@ -148,7 +148,7 @@ def _read_submitted(answer: Answer, destination: str, reference: str | None, sch
 
 
 def _read_broadcast(answer: Answer, wanted: Sequence[str]) -> BroadcastResult:
-    body: Any = read_json(answer.body) if answer.cut is None else None
+    body: Any = read_whole(answer)
     if not isinstance(body, list):
         raise Unreadable("its body is not a list of results")
     rows = cast("list[object]", body)
@@ -187,7 +187,7 @@ def _in_order(outcomes: Sequence[OutcomeRow], wanted: Sequence[str]) -> list[Out
 
 
 def _read_message(answer: Answer, wanted: str) -> Message:
-    body: Any = read_json(answer.body) if answer.cut is None else None
+    body: Any = read_whole(answer)
     if not isinstance(body, dict):
         raise Unreadable("its body is not a message")
     fields = cast("dict[str, object]", body)

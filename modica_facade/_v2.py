@@ -23,7 +23,7 @@ from ._calls import (
     check_text,
     encode,
     optional_text,
-    read_json,
+    read_whole,
     required_text,
     texts,
 )
@@ -105,7 +105,7 @@ def _read_id(value: object) -> str | None:
 
 
 def _read_submitted(answer: Answer, destination: str, reference: str | None, scheduled: str | None) -> SubmittedMessage:
-    body: Any = read_json(answer.body) if answer.cut is None else None
+    body: Any = read_whole(answer)
     fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
     found = _read_id(fields.get("id"))
     if found is None and answer.location is not None and (at := _LOCATION.fullmatch(answer.location)):
@@ -121,7 +121,7 @@ def _read_submitted(answer: Answer, destination: str, reference: str | None, sch
 
 
 def _read_message(answer: Answer, wanted: str) -> Message:
-    body: Any = read_json(answer.body) if answer.cut is None else None
+    body: Any = read_whole(answer)
     if not isinstance(body, dict):
         raise Unreadable("its body is not a message")
     fields = cast("dict[str, object]", body)
