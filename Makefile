@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo demo-v2 test check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak clean
+.PHONY: help demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
@@ -28,6 +28,9 @@ test: .venv/.installed  ## run the tests, print coverage, fail under 95 % of bra
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+test-fast: .venv/.installed  ## the tests that are quick, without coverage
+	$(BIN)/python -m pytest -q -m 'not slow'
 
 check: .venv/.installed check-generated  ## lint, types, import rules, spelling, and that generated/ is what the pipeline makes
 	$(BIN)/ruff check .

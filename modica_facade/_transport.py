@@ -331,7 +331,7 @@ class Evidence:
 
 
 class _Attempt:
-    """One attempt of one call, the part that both colours share: what to send, what came, what it means."""
+    """One attempt of one call, the part that sync and async share: what to send, what came, what it means."""
 
     __slots__ = ("_chunks", "_size", "_timeout", "begun", "call", "cut", "evidence", "head", "late", "site", "until")
 

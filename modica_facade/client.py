@@ -1,4 +1,4 @@
-"""The clients: each method is one line over a call that both colours share; they differ by ``await`` only."""
+"""The clients: each method is one line over a call that sync and async share; they differ by ``await`` only."""
 
 from __future__ import annotations
 

@@ -165,12 +165,12 @@ def descriptors() -> int:
     return len(list(folder.iterdir())) if folder.exists() else 0
 
 
-def soak(colour: str, sends: int) -> bool:
-    """One colour; prints its figures and says whether all of them are as they must be."""
+def soak(client: str, sends: int) -> bool:
+    """One client; prints its figures and says whether all of them are as they must be."""
     ledger = Ledger(sends)
     with Gateway() as gateway:
         started, before = time.monotonic(), descriptors()
-        (asynchronous if colour == "asynchronous" else blocking)(gateway.base_url, ledger)
+        (asynchronous if client == "asynchronous" else blocking)(gateway.base_url, ledger)
         seconds, late = time.monotonic() - started, peak()
         left_open = descriptors() - before
         account = gateway.account()
@@ -196,7 +196,7 @@ def soak(colour: str, sends: int) -> bool:
         "MiB of growth beyond what is allowed": max(0, round(growth - MOST_GROWTH_MIB)),
     }
     went_out = sum(1 for number, outcome in enumerate(ledger.outcomes) if outcome == IN_DOUBT and number in acted)
-    print(f"{colour}: {sends} sends, {account['requests']} requests, {seconds:.0f} s, {sends / seconds:.0f} a second")
+    print(f"{client}: {sends} sends, {account['requests']} requests, {seconds:.0f} s, {sends / seconds:.0f} a second")
     print(
         f"  sent {outcomes[SENT]}, not sent {outcomes[NOT_SENT]}, in doubt {outcomes[IN_DOUBT]} ({went_out} went out)"
     )
@@ -207,16 +207,16 @@ def soak(colour: str, sends: int) -> bool:
 
 
 def main() -> int:
-    """Soak both colours; 0 if every figure is as it must be."""
+    """Soak the blocking and the asynchronous client; 0 if every figure is as it must be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sends", type=int, default=100_000, help="in all, half of them in each colour")
+    parser.add_argument("--sends", type=int, default=100_000, help="in all, half of them with each client")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         serve()
         return 0
     logging.getLogger("modica_facade").setLevel(logging.ERROR)
-    good = [soak(colour, arguments.sends // 2) for colour in ("blocking", "asynchronous")]
+    good = [soak(client, arguments.sends // 2) for client in ("blocking", "asynchronous")]
     print("all as it must be" if all(good) else "NOT as it must be")
     return 0 if all(good) else 1
 

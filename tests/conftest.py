@@ -1,4 +1,4 @@
-"""What every test may use: both colours of a client driven the same way, a simulator, an empty environment."""
+"""What every test may use: sync and async clients driven the same way, a simulator, an empty environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest_plugins = ["pytester"]
 
 
 class Driver:
-    """A client whose methods are called without ``await``, whatever its colour; async iterators become iterators."""
+    """A client whose methods are called without ``await``, sync or async; async iterators become iterators."""
 
     def __init__(self, client: Any, runner: asyncio.Runner | None) -> None:
         self.client = client
@@ -49,8 +49,8 @@ async def _wait(awaitable: Any) -> Any:
     return await awaitable
 
 
-class Colour:
-    """One colour of the clients: ``with colour.client(...) as modica: modica.send(...)`` reads the same for both."""
+class Flavour:
+    """The sync or the async clients: ``with sync_or_async.client(...) as modica`` reads the same for both."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -73,8 +73,8 @@ class Colour:
 
 
 @pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Colour:
-    return Colour(request.param)
+def sync_or_async(request: pytest.FixtureRequest) -> Flavour:
+    return Flavour(request.param)
 
 
 @pytest.fixture(autouse=True)

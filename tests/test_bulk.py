@@ -31,7 +31,7 @@ from modica_facade import (
     RetryPolicy,
 )
 
-from .conftest import Colour
+from .conftest import Flavour
 
 V1, V2 = (Modica, AsyncModica), (ModicaV2, AsyncModicaV2)
 TWICE = RetryPolicy(attempts=2, backoff=0)
@@ -117,13 +117,15 @@ class Gateway:
         finally:
             self.in_flight -= 1
 
-    def client(self, colour: Colour, kind: Any = V1) -> Any:
+    def client(self, sync_or_async: Flavour, kind: Any = V1) -> Any:
         base_url = "https://gateway.invalid" if kind is V1 else "https://v2.invalid"
-        if colour.is_async:
+        if sync_or_async.is_async:
             http_client: Any = httpx.AsyncClient(transport=httpx.MockTransport(self.handle_async))
         else:
             http_client = httpx.Client(transport=httpx.MockTransport(self.handle))
-        return colour.client("name", "password", kind=kind, base_url=base_url, http_client=http_client, retry=TWICE)
+        return sync_or_async.client(
+            "name", "password", kind=kind, base_url=base_url, http_client=http_client, retry=TWICE
+        )
 
 
 class Input:
@@ -196,7 +198,7 @@ def test_submitted_failed_batch_and_unsent_are_the_input(
     if bad is not None and bad < len(destinations):
         destinations[bad] = None
     gateway, given_in = Gateway(plan), Input(destinations, breaks)
-    with gateway.client(Colour(name), kind) as modica:
+    with gateway.client(Flavour(name), kind) as modica:
         if kind is V2:
             size = 1
             outcomes = modica.send_many(given_in, "Kia ora", reference="r", concurrency=concurrency)
@@ -235,24 +237,24 @@ def test_submitted_failed_batch_and_unsent_are_the_input(
 
 
 @pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
-def test_input_is_pulled_as_it_is_needed_and_not_before(colour: Colour, kind: Any) -> None:
+def test_input_is_pulled_as_it_is_needed_and_not_before(sync_or_async: Flavour, kind: Any) -> None:
     gateway, given_in = Gateway([]), Input([*NUMBERS] * 30)
-    with gateway.client(colour, kind) as modica:
+    with gateway.client(sync_or_async, kind) as modica:
         if kind is V2:
             outcomes = modica.send_many(given_in, "Kia ora", concurrency=3)
             ahead = 3
         else:
             outcomes = modica.broadcast_many(given_in, "Kia ora", batch_size=20)
-            ahead = 4 * 20 if colour.is_async else 20
+            ahead = 4 * 20 if sync_or_async.is_async else 20
         assert given_in.pulled == 0
         for done, _ in enumerate(outcomes):
             assert given_in.pulled <= done + ahead + 1
     assert given_in.pulled == 300
 
 
-def test_an_endless_input_is_no_problem(colour: Colour) -> None:
+def test_an_endless_input_is_no_problem(sync_or_async: Flavour) -> None:
     gateway = Gateway(["well"] * 7 + ["away"])
-    with gateway.client(colour) as modica:
+    with gateway.client(sync_or_async) as modica:
         known, error = drive(modica.broadcast_many(itertools.cycle(NUMBERS), "Kia ora", batch_size=5))
     assert error is not None
     assert len(known) >= 35
@@ -262,16 +264,16 @@ def test_an_endless_input_is_no_problem(colour: Colour) -> None:
     assert rest in (NUMBERS[:3], NUMBERS[5:8])
 
 
-def test_the_account_can_be_taken_up_again(colour: Colour) -> None:
+def test_the_account_can_be_taken_up_again(sync_or_async: Flavour) -> None:
     """The recipe: what was not sent goes on, what may have been sent is left to its receipts."""
     gateway = Gateway(["well", "unreachable", "unreachable", "well", "down", "well"])
     submitted: list[str] = []
     in_doubt: list[str] = []
     waiting: Any = iter([*NUMBERS] * 3)
-    with gateway.client(colour) as modica:
+    with gateway.client(sync_or_async) as modica:
         while True:
             # One batch at a time, so that the plan of the gateway is met in order.
-            extra = {"concurrency": 1} if colour.is_async else {}
+            extra = {"concurrency": 1} if sync_or_async.is_async else {}
             known, error = drive(modica.broadcast_many(waiting, "Kia ora", reference="r", batch_size=7, **extra))
             submitted += [outcome.destination for outcome in known]
             if error is None:
@@ -286,9 +288,9 @@ def test_the_account_can_be_taken_up_again(colour: Colour) -> None:
     assert len(in_doubt) == 7
 
 
-def test_a_destination_that_cannot_be_sent_stops_before_its_batch(colour: Colour) -> None:
+def test_a_destination_that_cannot_be_sent_stops_before_its_batch(sync_or_async: Flavour) -> None:
     gateway = Gateway([])
-    with gateway.client(colour) as modica:
+    with gateway.client(sync_or_async) as modica:
         known, error = drive(modica.broadcast_many([*NUMBERS, "", *NUMBERS], "Kia ora", batch_size=5))
     assert [outcome.destination for outcome in known] == NUMBERS
     assert error is not None
@@ -301,7 +303,7 @@ def test_a_destination_that_cannot_be_sent_stops_before_its_batch(colour: Colour
 def test_a_batch_that_was_never_tried_is_not_mixed_with_one_in_doubt() -> None:
     """Several batches are in flight when the next one turns out to be impossible."""
     gateway = Gateway(["lost"])
-    with gateway.client(Colour("async")) as modica:
+    with gateway.client(Flavour("async")) as modica:
         _, error = drive(modica.broadcast_many([*NUMBERS[:2], None], "Kia ora", batch_size=2))
     assert error is not None
     assert isinstance(error.cause, InvalidRequestError | OutcomeUnknownError)
@@ -310,9 +312,9 @@ def test_a_batch_that_was_never_tried_is_not_mixed_with_one_in_doubt() -> None:
     assert list(error.unsent) == [None]
 
 
-def test_the_callers_own_error_is_the_cause_and_loses_nothing(colour: Colour) -> None:
+def test_the_callers_own_error_is_the_cause_and_loses_nothing(sync_or_async: Flavour) -> None:
     gateway = Gateway([])
-    with gateway.client(colour) as modica:
+    with gateway.client(sync_or_async) as modica:
         known, error = drive(modica.broadcast_many(Input(NUMBERS, breaks=True), "Kia ora", batch_size=4))
     assert len(known) == 8
     assert error is not None
@@ -324,7 +326,7 @@ def test_the_callers_own_error_is_the_cause_and_loses_nothing(colour: Colour) ->
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_the_account_survives_copying_and_pickling(again: Callable[[Any], Any]) -> None:
     gateway = Gateway(["well", "lost"])
-    with gateway.client(Colour("sync")) as modica:
+    with gateway.client(Flavour("sync")) as modica:
         _, error = drive(modica.broadcast_many(NUMBERS, "Kia ora", reference="r", batch_size=3))
     assert error is not None
     copied = again(error)
@@ -336,17 +338,17 @@ def test_the_account_survives_copying_and_pickling(again: Callable[[Any], Any]) 
 
 
 @pytest.mark.parametrize("bad", ["+64211234567", b"+64211234567", None, 7])
-def test_one_text_is_no_list_of_destinations(colour: Colour, bad: Any) -> None:
-    with Gateway([]).client(colour) as modica, pytest.raises(InvalidRequestError, match="destinations"):
+def test_one_text_is_no_list_of_destinations(sync_or_async: Flavour, bad: Any) -> None:
+    with Gateway([]).client(sync_or_async) as modica, pytest.raises(InvalidRequestError, match="destinations"):
         modica.broadcast_many(bad, "Kia ora")
 
 
 @pytest.mark.parametrize("bad", [0, 1001, -1, True, 2.0, "10", None])
-def test_sizes_are_whole_numbers_within_limits(colour: Colour, bad: Any) -> None:
-    with Gateway([]).client(colour) as modica:
+def test_sizes_are_whole_numbers_within_limits(sync_or_async: Flavour, bad: Any) -> None:
+    with Gateway([]).client(sync_or_async) as modica:
         with pytest.raises(InvalidRequestError, match="batch_size"):
             modica.broadcast_many(NUMBERS, "Kia ora", batch_size=bad)
-        if colour.is_async:
+        if sync_or_async.is_async:
             with pytest.raises(InvalidRequestError, match="concurrency"):
                 modica.broadcast_many(NUMBERS, "Kia ora", concurrency=bad)
 
@@ -373,16 +375,16 @@ def test_who_leaves_early_is_told_what_is_left_behind(caplog: pytest.LogCaptureF
 
 def test_leaving_between_two_batches_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     gateway = Gateway([])
-    with gateway.client(Colour("sync")) as modica, caplog.at_level(logging.WARNING, LOGGER):
+    with gateway.client(Flavour("sync")) as modica, caplog.at_level(logging.WARNING, LOGGER):
         for _ in modica.broadcast_many(NUMBERS, "Kia ora", batch_size=5):
             break
     assert gateway.acted == NUMBERS[:5]
     assert caplog.records == []
 
 
-def test_not_sent_stays_not_sent(colour: Colour) -> None:
+def test_not_sent_stays_not_sent(sync_or_async: Flavour) -> None:
     gateway = Gateway(["unreachable"] * 99)
-    with gateway.client(colour) as modica:
+    with gateway.client(sync_or_async) as modica:
         known, error = drive(modica.broadcast_many(NUMBERS, "Kia ora", batch_size=20))
     assert known == []
     assert error is not None

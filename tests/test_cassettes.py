@@ -1,4 +1,4 @@
-"""What is sent and how each answer reads, pinned byte for byte; both colours play the same recordings, strictly."""
+"""What is sent and how each answer reads, pinned byte for byte; sync and async play the same recordings, strictly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from modica_facade import (
     errors,
 )
 
-from .conftest import Colour
+from .conftest import Flavour
 
 ID = "9007199254740993"
 ID_V2 = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
@@ -74,10 +74,10 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def play(name: str, colour: Colour, **settings: Any) -> Any:
+def play(name: str, sync_or_async: Flavour, **settings: Any) -> Any:
     scenario = SCENARIOS[name]
     kind = (ModicaV2, AsyncModicaV2) if scenario.v2 else (Modica, AsyncModica)
-    with colour.client(
+    with sync_or_async.client(
         "application-name", "password", kind=kind, **{"retry": RetryPolicy(backoff=0)} | settings
     ) as modica:
         try:
@@ -87,15 +87,17 @@ def play(name: str, colour: Colour, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_both_colours_send_and_read_exactly_what_was_recorded(name: str, colour: Colour) -> None:
+def test_sync_and_async_send_and_read_exactly_what_was_recorded(name: str, sync_or_async: Flavour) -> None:
     with replay(name):
-        assert play(name, colour) == EXPECTED[name]
+        assert play(name, sync_or_async) == EXPECTED[name]
 
 
 class TestStrictness:
     """A recording answers one request, the one it recorded; anything else fails and names the nearest."""
 
-    def test_another_accept_header_is_not_recorded(self, colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_another_accept_header_is_not_recorded(
+        self, sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for client in (Modica, AsyncModica):
             monkeypatch.setattr(client, "_accept", "application/json")
         unknown = pytest.raises(errors.OutcomeUnknownError)
@@ -104,14 +106,16 @@ class TestStrictness:
             replay("v1/send_plain"),
             unknown,
         ):
-            play("v1/send_plain", colour)
+            play("v1/send_plain", sync_or_async)
 
     @pytest.mark.parametrize("body", ["{}", '{"content":"Kia ora!","destination":"+64211234567"}'])
-    def test_another_body_is_not_recorded(self, colour: Colour, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    def test_another_body_is_not_recorded(
+        self, sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, body: str
+    ) -> None:
         monkeypatch.setattr(_v1, "encode", lambda *_: body.encode())
         unknown = pytest.raises(errors.OutcomeUnknownError)
         with pytest.raises(AssertionError, match=r"(?s)gateway/messages.*raw_body"), replay("v1/send_plain"), unknown:
-            play("v1/send_plain", colour)
+            play("v1/send_plain", sync_or_async)
 
     @pytest.mark.parametrize(
         "base_url",
@@ -121,21 +125,21 @@ class TestStrictness:
             "https://api.sms.optus.com.au/rest/gateway",
         ],
     )
-    def test_another_url_is_not_recorded(self, colour: Colour, base_url: str) -> None:
+    def test_another_url_is_not_recorded(self, sync_or_async: Flavour, base_url: str) -> None:
         unknown = pytest.raises(errors.OutcomeUnknownError)
         with (
             pytest.raises(AssertionError, match=r"(?s)rest/gateway.*(path|port|host)"),
             replay("v1/send_plain"),
             unknown,
         ):
-            play("v1/send_plain", colour, base_url=base_url)
+            play("v1/send_plain", sync_or_async, base_url=base_url)
 
-    def test_a_recording_plays_once(self, colour: Colour) -> None:
+    def test_a_recording_plays_once(self, sync_or_async: Flavour) -> None:
         def twice() -> None:
             with replay("v1/send_plain"):
-                play("v1/send_plain", colour)
+                play("v1/send_plain", sync_or_async)
                 with pytest.raises(errors.OutcomeUnknownError):
-                    play("v1/send_plain", colour)
+                    play("v1/send_plain", sync_or_async)
 
         with pytest.raises(AssertionError, match="already been played"):
             twice()

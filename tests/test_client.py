@@ -1,4 +1,4 @@
-"""The clients from the outside, both colours and both versions: on the simulator, or on a caller's own httpx client."""
+"""The clients from the outside, sync and async, both versions: on the simulator, or on a caller's own httpx client."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from modica_facade import (
 )
 from modica_facade.simulator import Simulator
 
-from .conftest import Colour
+from .conftest import Flavour
 
 V1 = (Modica, AsyncModica)
 V2 = (ModicaV2, AsyncModicaV2)
@@ -37,15 +37,15 @@ NO_PAUSE = RetryPolicy(backoff=0)
 NUMBER = "+64211234567"
 
 
-def answering(colour: Colour, answer: Callable[[httpx.Request], httpx.Response]) -> Any:
-    """A caller's own httpx client of that colour whose server is a function."""
+def answering(sync_or_async: Flavour, answer: Callable[[httpx.Request], httpx.Response]) -> Any:
+    """A caller's own httpx client of that sync_or_async whose server is a function."""
     transport = httpx.MockTransport(answer)
-    return httpx.AsyncClient(transport=transport) if colour.is_async else httpx.Client(transport=transport)
+    return httpx.AsyncClient(transport=transport) if sync_or_async.is_async else httpx.Client(transport=transport)
 
 
 class TestRestV1:
-    def test_send_get_and_broadcast(self, colour: Colour, simulator: Simulator) -> None:
-        with colour.client("app", "password", base_url=simulator.base_url) as modica:
+    def test_send_get_and_broadcast(self, sync_or_async: Flavour, simulator: Simulator) -> None:
+        with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
             sent = modica.send(NUMBER, "Tēnā koe", reference="order-42")
             assert isinstance(sent, SubmittedMessage)
             assert sent.location == f"{simulator.base_url}/messages/{sent.id}"
@@ -61,12 +61,12 @@ class TestRestV1:
             with pytest.raises(errors.InvalidAttributeError, match=r"Invalid destination \(X\)"):
                 modica.send("X", "Kia ora")
 
-    def test_every_option_reaches_the_gateway(self, colour: Colour, simulator: Simulator) -> None:
+    def test_every_option_reaches_the_gateway(self, sync_or_async: Flavour, simulator: Simulator) -> None:
         scheduled = datetime.now(UTC) + timedelta(hours=1)
         expires = scheduled + timedelta(hours=1)
         plain = {"reference": "r", "mask": "ACME", "sms_class": 1}
         options: dict[str, Any] = plain | {"scheduled": scheduled, "expires": expires, "class_": "alerts"}
-        with colour.client("app", "password", base_url=simulator.base_url) as modica:
+        with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
             sent = modica.send(NUMBER, "Kia ora", **options)
             assert sent.scheduled == scheduled.isoformat(timespec="seconds")
             modica.broadcast([NUMBER], "Kia ora", **options)
@@ -78,8 +78,10 @@ class TestRestV1:
         assert many == wire | {"destination": [NUMBER]}
         assert short == {"destination": NUMBER, "content": "Kia ora", "source": "202"}
 
-    def test_every_request_carries_the_version_and_who_we_are(self, colour: Colour, simulator: Simulator) -> None:
-        with colour.client("app", "password", base_url=simulator.base_url) as modica:
+    def test_every_request_carries_the_version_and_who_we_are(
+        self, sync_or_async: Flavour, simulator: Simulator
+    ) -> None:
+        with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
             sent = modica.send(NUMBER, "Kia ora")
             modica.broadcast([NUMBER], "Kia ora")
             modica.get(sent.id)
@@ -90,9 +92,9 @@ class TestRestV1:
             assert headers["user-agent"] == f"modica-facade/{modica_facade.__version__}"
             assert headers.get("content-type") == (None if request.method == "GET" else "application/json")
 
-    def test_broadcast_many_sends_everything_in_batches(self, colour: Colour, simulator: Simulator) -> None:
+    def test_broadcast_many_sends_everything_in_batches(self, sync_or_async: Flavour, simulator: Simulator) -> None:
         numbers = [f"+6421{n:07}" for n in range(2500)]
-        with colour.client("app", "password", base_url=simulator.base_url) as modica:
+        with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
             outcomes = list(modica.broadcast_many(iter(numbers), "Kia ora", reference="r"))
             assert [outcome.destination for outcome in outcomes] == numbers
             assert all(outcome.ok for outcome in outcomes)
@@ -106,8 +108,8 @@ class TestRestV1:
 
 
 class TestRestV2:
-    def test_send_and_get(self, colour: Colour, simulator: Simulator) -> None:
-        with colour.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
+    def test_send_and_get(self, sync_or_async: Flavour, simulator: Simulator) -> None:
+        with sync_or_async.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
             sent = modica.send(
                 NUMBER, "Tēnā koe", reference="order-42", integration_id="3FA85F64-5717-4562-b3fc-2c963f66afa6"
             )
@@ -120,10 +122,10 @@ class TestRestV2:
         assert {dict(request.headers).get("accept") for request in simulator.requests} == {"application/json"}
 
     def test_send_many_is_one_request_each_and_a_refusal_is_an_outcome(
-        self, colour: Colour, simulator: Simulator
+        self, sync_or_async: Flavour, simulator: Simulator
     ) -> None:
         numbers = [NUMBER, "X", *(f"+6421{n:07}" for n in range(100))]
-        with colour.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
+        with sync_or_async.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
             outcomes = list(modica.send_many(numbers, "Kia ora", reference="r", concurrency=7))
             with pytest.raises(errors.InvalidRequestError, match="concurrency"):
                 modica.send_many(numbers, "Kia ora", concurrency=0)
@@ -189,7 +191,7 @@ class TestSetUp:
             with pytest.raises(errors.ConfigurationError, match=client.__name__):
                 client("app", "password", base_url=base_url)
 
-    def test_a_client_of_the_other_colour_is_refused(self) -> None:
+    def test_a_client_of_the_other_flavour_is_refused(self) -> None:
         with pytest.raises(errors.ConfigurationError, match=r"httpx\.Client"):
             Modica("app", "password", http_client=httpx.AsyncClient())  # type: ignore[arg-type]
         with httpx.Client() as blocking, pytest.raises(errors.ConfigurationError, match=r"httpx\.AsyncClient"):
@@ -202,7 +204,7 @@ class TestSetUp:
                 copied(client("app", "password"))
 
     @pytest.mark.parametrize(("blocking", "asynchronous"), [V1, V2])
-    def test_both_colours_have_the_same_methods_with_the_same_arguments(
+    def test_sync_and_async_have_the_same_methods_with_the_same_arguments(
         self, blocking: type, asynchronous: type
     ) -> None:
         def public(client: type) -> dict[str, list[inspect.Parameter]]:
@@ -228,24 +230,26 @@ class TestSetUp:
 
 
 class TestLifetime:
-    def test_a_closed_client_says_so(self, colour: Colour, simulator: Simulator) -> None:
-        with colour.client("app", "password", base_url=simulator.base_url) as modica:
+    def test_a_closed_client_says_so(self, sync_or_async: Flavour, simulator: Simulator) -> None:
+        with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
             modica.send(NUMBER, "Kia ora")
             sibling = modica.with_options(timeout=5)
-            (modica.aclose if colour.is_async else modica.close)()
+            (modica.aclose if sync_or_async.is_async else modica.close)()
             for client in (modica, sibling):
                 with pytest.raises(errors.ConfigurationError, match="closed"):
                     client.send(NUMBER, "Kia ora")
         assert len(simulator.requests) == 1
 
-    def test_a_sibling_shares_connections_and_differs_in_patience(self, colour: Colour) -> None:
+    def test_a_sibling_shares_connections_and_differs_in_patience(self, sync_or_async: Flavour) -> None:
         calls: list[str] = []
 
         def answer(request: httpx.Request) -> httpx.Response:
             calls.append(str(request.extensions["timeout"]["read"]))
             return httpx.Response(429)
 
-        with colour.client("app", "password", http_client=answering(colour, answer), retry=NO_PAUSE) as modica:
+        with sync_or_async.client(
+            "app", "password", http_client=answering(sync_or_async, answer), retry=NO_PAUSE
+        ) as modica:
             one_try = modica.with_options(retry=RetryPolicy(attempts=1), timeout=3)
             assert type(one_try.client) is type(modica.client)
             with pytest.raises(errors.RateLimitError):
@@ -276,7 +280,7 @@ class TestLifetime:
 
 class TestRepeats:
     def run(
-        self, colour: Colour, statuses: list[int | Exception], **policy: Any
+        self, sync_or_async: Flavour, statuses: list[int | Exception], **policy: Any
     ) -> tuple[list[bytes], Callable[[Callable[[Any], Any]], Any]]:
         bodies: list[bytes] = []
         answers = iter(statuses)
@@ -294,13 +298,15 @@ class TestRepeats:
 
         def call(use: Callable[[Any], Any]) -> Any:
             retry = RetryPolicy(**{"backoff": 0} | policy)
-            with colour.client("app", "password", http_client=answering(colour, answer), retry=retry) as modica:
+            with sync_or_async.client(
+                "app", "password", http_client=answering(sync_or_async, answer), retry=retry
+            ) as modica:
                 return use(modica)
 
         return bodies, call
 
-    def test_a_send_that_was_certainly_not_processed_is_repeated(self, colour: Colour) -> None:
-        bodies, call = self.run(colour, [httpx.ConnectError("refused"), 429, 425, 201])
+    def test_a_send_that_was_certainly_not_processed_is_repeated(self, sync_or_async: Flavour) -> None:
+        bodies, call = self.run(sync_or_async, [httpx.ConnectError("refused"), 429, 425, 201])
         assert call(lambda modica: modica.send(NUMBER, "Kia ora")).id == "1"
         assert len(bodies) == 4
         assert len(set(bodies)) == 1
@@ -320,19 +326,19 @@ class TestRepeats:
             RuntimeError("?"),
         ],
     )
-    def test_a_send_that_may_have_been_processed_is_never_repeated(self, colour: Colour, first: Any) -> None:
+    def test_a_send_that_may_have_been_processed_is_never_repeated(self, sync_or_async: Flavour, first: Any) -> None:
         for use in (
             lambda modica: modica.send(NUMBER, "Kia ora"),
             lambda modica: modica.broadcast([NUMBER], "Kia ora"),
         ):
-            bodies, call = self.run(colour, [first, 201])
+            bodies, call = self.run(sync_or_async, [first, 201])
             with pytest.raises(errors.ModicaError) as error:
                 call(use)
             assert error.value.may_have_been_sent is (first != 307)
             assert len(bodies) == 1
 
-    def test_a_get_is_repeated(self, colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
-        bodies, call = self.run(colour, [503, httpx.ReadTimeout("late"), 429, 200])
+    def test_a_get_is_repeated(self, sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:
+        bodies, call = self.run(sync_or_async, [503, httpx.ReadTimeout("late"), 429, 200])
         with caplog.at_level(logging.INFO, "modica_facade"):
             assert call(lambda modica: modica.get(7)).content == "Kia ora"
         assert len(bodies) == 4
@@ -342,14 +348,14 @@ class TestRepeats:
             "GET /messages/7 failed (HTTP 429)",
         ]
 
-    def test_attempts_end(self, colour: Colour) -> None:
-        bodies, call = self.run(colour, [503] * 9, attempts=3)
+    def test_attempts_end(self, sync_or_async: Flavour) -> None:
+        bodies, call = self.run(sync_or_async, [503] * 9, attempts=3)
         with pytest.raises(errors.ServerError):
             call(lambda modica: modica.get(7))
         assert len(bodies) == 3
 
-    def test_a_gateway_that_is_down_is_not_hammered(self, colour: Colour) -> None:
-        bodies, call = self.run(colour, [503] * 1000, attempts=2)
+    def test_a_gateway_that_is_down_is_not_hammered(self, sync_or_async: Flavour) -> None:
+        bodies, call = self.run(sync_or_async, [503] * 1000, attempts=2)
 
         def use(modica: Any) -> None:
             for _ in range(100):
@@ -360,7 +366,7 @@ class TestRepeats:
         assert len(bodies) == 150
 
 
-def test_only_the_base_url_differs_at_a_white_label(colour: Colour) -> None:
+def test_only_the_base_url_differs_at_a_white_label(sync_or_async: Flavour) -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -373,12 +379,14 @@ def test_only_the_base_url_differs_at_a_white_label(colour: Colour) -> None:
 
     bases = ["https://api.modicagroup.com/rest/gateway", "https://api.sms.optus.com.au/rest/gateway"]
     for base_url in bases:
-        with colour.client("app", "password", base_url=base_url, http_client=answering(colour, answer)) as modica:
+        with sync_or_async.client(
+            "app", "password", base_url=base_url, http_client=answering(sync_or_async, answer)
+        ) as modica:
             modica.send(NUMBER, "Kia ora")
     bases_v2 = [base_url.replace("gateway", "sms/v2") for base_url in bases]
     for base_url in bases_v2:
-        with colour.client(
-            "app", "password", base_url=base_url, http_client=answering(colour, answer), kind=V2
+        with sync_or_async.client(
+            "app", "password", base_url=base_url, http_client=answering(sync_or_async, answer), kind=V2
         ) as modica:
             modica.send(NUMBER, "Kia ora")
     assert [str(request.url) for request in seen] == [f"{base}/messages" for base in [*bases, *bases_v2]]

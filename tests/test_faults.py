@@ -1,4 +1,4 @@
-"""Never twice, never lost: every fault, in both colours, for every operation; the server counts what it acted on.
+"""Never twice, never lost: every fault, sync and async, for every operation; the server counts what it acted on.
 
 The table is the specification. For a send ``acted`` is 0 or 1, never more; only what was certainly not processed is
 tried again.
@@ -42,7 +42,7 @@ from modica_facade import (
     _transport,
 )
 
-from .conftest import Colour
+from .conftest import Flavour
 from .misbehaving import (
     ELSEWHERE,
     ID,
@@ -354,7 +354,7 @@ FAULTS = [
 
 @contextlib.contextmanager
 def facing(
-    colour: Colour,
+    sync_or_async: Flavour,
     *behaviours: Behaviour,
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
@@ -363,7 +363,7 @@ def facing(
     """A server that behaves like this, and a client of it."""
     with Misbehaving(*behaviours, tls=tls, host=host) as server:
         kwargs = {"base_url": server.base_url, "retry": RETRY, **options}
-        with colour.client("name", "password", **kwargs) as modica:
+        with sync_or_async.client("name", "password", **kwargs) as modica:
             yield server, modica
 
 
@@ -390,9 +390,9 @@ def check(operation: str, outcome: Any, end: End) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
-    colour: Colour, fault: Fault, operation: str
+    sync_or_async: Flavour, fault: Fault, operation: str
 ) -> None:
-    with facing(colour, fault.behaviour, timeout=fault.timeout, retry=fault.retry) as (server, modica):
+    with facing(sync_or_async, fault.behaviour, timeout=fault.timeout, retry=fault.retry) as (server, modica):
         outcome = perform(operation, modica)
         requests, acted = max(len(server.requests), server.connections), server.acted
     end: End = getattr(fault.ends, operation)
@@ -405,10 +405,10 @@ def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_rest_v2_ends_the_same(colour: Colour, fault: Fault) -> None:
+def test_rest_v2_ends_the_same(sync_or_async: Flavour, fault: Fault) -> None:
     with Misbehaving(fault.behaviour) as server:
         options = {"base_url": server.v2_base_url, "timeout": fault.timeout, "retry": fault.retry}
-        with colour.client("name", "password", kind=(ModicaV2, AsyncModicaV2), **options) as modica:
+        with sync_or_async.client("name", "password", kind=(ModicaV2, AsyncModicaV2), **options) as modica:
             sent = perform("send", modica)
             found = perform("get", modica)
     # The id is in the body alone.
@@ -418,7 +418,7 @@ def test_rest_v2_ends_the_same(colour: Colour, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_on_a_connection_that_was_used_before_ends_the_same(colour: Colour, fault: Fault) -> None:
+def test_a_fault_on_a_connection_that_was_used_before_ends_the_same(sync_or_async: Flavour, fault: Fault) -> None:
     def well_at_first(peer: Peer) -> None:
         request = peer.request()
         assert request is not None
@@ -426,22 +426,22 @@ def test_a_fault_on_a_connection_that_was_used_before_ends_the_same(colour: Colo
         fault.behaviour(peer)
 
     options: dict[str, Any] = {"timeout": fault.timeout, "retry": fault.retry, "keepalive": 60}
-    with facing(colour, well_at_first, fault.behaviour, **options) as (server, modica):
+    with facing(sync_or_async, well_at_first, fault.behaviour, **options) as (server, modica):
         check("send", perform("send", modica), End(None))
         outcome = perform("send", modica)
     check("send", outcome, fault.ends.send)
     assert server.acted == 1 + fault.acted
 
 
-def test_a_refused_connection_is_not_sent(colour: Colour) -> None:
-    with refusing() as url, colour.client("name", "password", base_url=url, retry=RETRY) as modica:
+def test_a_refused_connection_is_not_sent(sync_or_async: Flavour) -> None:
+    with refusing() as url, sync_or_async.client("name", "password", base_url=url, retry=RETRY) as modica:
         for operation in OPERATIONS:
             check(operation, perform(operation, modica), End(NotSentError))
 
 
-def test_a_connection_reset_at_once_is_never_taken_for_a_refusal_after_writing(colour: Colour) -> None:
+def test_a_connection_reset_at_once_is_never_taken_for_a_refusal_after_writing(sync_or_async: Flavour) -> None:
     """Which of the two it was is a race between the reset and our writing; neither may be repeated after writing."""
-    with facing(colour, Peer.reset) as (server, modica):
+    with facing(sync_or_async, Peer.reset) as (server, modica):
         outcome = perform("send", modica)
     assert type(outcome) in {NotSentError, OutcomeUnknownError}
     assert server.connections <= ATTEMPTS if type(outcome) is NotSentError else ATTEMPTS
@@ -449,12 +449,14 @@ def test_a_connection_reset_at_once_is_never_taken_for_a_refusal_after_writing(c
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_nothing_goes_to_the_host_a_redirect_names(colour: Colour, status: int, operation: str) -> None:
+def test_nothing_goes_to_the_host_a_redirect_names(sync_or_async: Flavour, status: int, operation: str) -> None:
     with Misbehaving() as elsewhere:
         redirect = answer(status, b"", {"Location": elsewhere.base_url + "/messages"})
-        with Misbehaving(redirect) as server, own_http_client(colour, follow_redirects=True) as theirs:
+        with Misbehaving(redirect) as server, own_http_client(sync_or_async, follow_redirects=True) as theirs:
             for http_client in (None, theirs):
-                with colour.client("name", "password", base_url=server.base_url, http_client=http_client) as modica:
+                with sync_or_async.client(
+                    "name", "password", base_url=server.base_url, http_client=http_client
+                ) as modica:
                     assert type(perform(operation, modica)) is UnexpectedResponseError
         assert len(server.requests) == 2
         assert elsewhere.connections == 0
@@ -466,18 +468,18 @@ def test_nothing_goes_to_the_host_a_redirect_names(colour: Colour, status: int, 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("status", [425, 429])
 def test_a_send_is_repeated_after_an_answer_that_says_not_processed(
-    colour: Colour, status: int, operation: str
+    sync_or_async: Flavour, status: int, operation: str
 ) -> None:
-    with facing(colour, first_then_well(response(status)), Peer.serve) as (server, modica):
+    with facing(sync_or_async, first_then_well(response(status)), Peer.serve) as (server, modica):
         check(operation, perform(operation, modica), End(None))
     assert (len(server.requests), server.acted) == (2, 1)
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_get_is_repeated_where_a_send_is_not(colour: Colour, status: int) -> None:
+def test_a_get_is_repeated_where_a_send_is_not(sync_or_async: Flavour, status: int) -> None:
     busy = once(lambda peer, _: peer.send(response(status, b"", {"Retry-After": "0", "Connection": "close"})))
     for operation, requests in ("get", 2), ("send", 1), ("broadcast", 1):
-        with facing(colour, busy, Peer.serve) as (server, modica):
+        with facing(sync_or_async, busy, Peer.serve) as (server, modica):
             perform(operation, modica)
         assert len(server.requests) == requests
 
@@ -491,13 +493,13 @@ def test_a_get_is_repeated_where_a_send_is_not(colour: Colour, status: int) -> N
     ],
 )
 def test_a_429_is_repeated_when_its_retry_after_allows_or_is_garbage(
-    colour: Colour, retry_after: str, read: float | None
+    sync_or_async: Flavour, retry_after: str, read: float | None
 ) -> None:
     busy = response(429).replace(b"\r\n\r\n", f"\r\nRetry-After: {retry_after}\r\n\r\n".encode("latin-1"))
-    with facing(colour, first_then_well(busy), Peer.serve) as (server, modica):
+    with facing(sync_or_async, first_then_well(busy), Peer.serve) as (server, modica):
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
         assert (len(server.requests), server.acted) == (2, 1)
-    with facing(colour, then(lambda _: busy, acts=False), retry=RetryPolicy(attempts=1)) as (server, modica):
+    with facing(sync_or_async, then(lambda _: busy, acts=False), retry=RetryPolicy(attempts=1)) as (server, modica):
         assert perform("send", modica).retry_after == read
 
 
@@ -505,8 +507,8 @@ def test_a_429_is_repeated_when_its_retry_after_allows_or_is_garbage(
     "retry_after",
     ["61", "3600", "999999999", format_datetime(datetime.now(UTC) + timedelta(days=1), True)],
 )
-def test_nobody_waits_for_a_retry_after_beyond_the_cap(colour: Colour, retry_after: str) -> None:
-    with facing(colour, answer(429, b"", {"Retry-After": retry_after})) as (server, modica):
+def test_nobody_waits_for_a_retry_after_beyond_the_cap(sync_or_async: Flavour, retry_after: str) -> None:
+    with facing(sync_or_async, answer(429, b"", {"Retry-After": retry_after})) as (server, modica):
         outcome = perform("send", modica)
     assert type(outcome) is RateLimitError
     assert outcome.retry_after is not None
@@ -515,14 +517,16 @@ def test_nobody_waits_for_a_retry_after_beyond_the_cap(colour: Colour, retry_aft
 
 
 @pytest.mark.parametrize("status", [425, 429])
-def test_a_send_is_repeated_on_a_new_connection_in_case_the_server_hangs_up(colour: Colour, status: int) -> None:
-    with facing(colour, answering(response(status)), Peer.serve) as (server, modica):
+def test_a_send_is_repeated_on_a_new_connection_in_case_the_server_hangs_up(
+    sync_or_async: Flavour, status: int
+) -> None:
+    with facing(sync_or_async, answering(response(status)), Peer.serve) as (server, modica):
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
     assert (server.connections, server.acted) == (2, 1)
 
 
-def test_a_get_is_tried_again_on_a_new_connection_after_a_cut(colour: Colour) -> None:
-    with facing(colour, once(lambda peer, _: peer.reset()), Peer.serve) as (server, modica):
+def test_a_get_is_tried_again_on_a_new_connection_after_a_cut(sync_or_async: Flavour) -> None:
+    with facing(sync_or_async, once(lambda peer, _: peer.reset()), Peer.serve) as (server, modica):
         assert modica.get(7).id == "7"
     assert server.connections == 2
 
@@ -530,7 +534,7 @@ def test_a_get_is_tried_again_on_a_new_connection_after_a_cut(colour: Colour) ->
 # Connections that are used again
 
 
-def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(colour: Colour) -> None:
+def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(sync_or_async: Flavour) -> None:
     closed = threading.Event()
 
     def serve_one(peer: Peer) -> None:
@@ -540,7 +544,7 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(colou
         peer.sock.shutdown(socket.SHUT_WR)
         closed.set()
 
-    with facing(colour, serve_one) as (server, modica):
+    with facing(sync_or_async, serve_one) as (server, modica):
         for _ in range(5):
             modica.send(NUMBERS[0], "Kia ora")
             closed.wait()
@@ -550,7 +554,7 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(colou
 
 @pytest.mark.parametrize("farewell", [Peer.reset, lambda peer: None], ids=["resets", "closes"])
 def test_a_connection_that_dies_at_the_moment_of_its_second_use_is_an_unknown_outcome(
-    colour: Colour, farewell: Behaviour
+    sync_or_async: Flavour, farewell: Behaviour
 ) -> None:
     """To us it looks exactly like a gateway that acted and then died."""
 
@@ -563,7 +567,7 @@ def test_a_connection_that_dies_at_the_moment_of_its_second_use_is_an_unknown_ou
                 peer.send(peer.act(request))
         farewell(peer)
 
-    with facing(colour, serve_one) as (server, modica):
+    with facing(sync_or_async, serve_one) as (server, modica):
         modica.send(NUMBERS[0], "Kia ora")
         check("send", perform("send", modica), End(OutcomeUnknownError, True))
         assert server.acted == 1
@@ -573,7 +577,7 @@ def test_a_connection_that_dies_at_the_moment_of_its_second_use_is_an_unknown_ou
     assert server.acted == 3
 
 
-def test_no_request_is_written_on_a_connection_that_has_more_to_say(colour: Colour) -> None:
+def test_no_request_is_written_on_a_connection_that_has_more_to_say(sync_or_async: Flavour) -> None:
     """A surplus answer would be taken for the answer to the next request."""
     answered, surplus = threading.Event(), threading.Event()
 
@@ -586,7 +590,7 @@ def test_no_request_is_written_on_a_connection_that_has_more_to_say(colour: Colo
         surplus.set()
         peer.serve()
 
-    with facing(colour, talkative, Peer.serve) as (server, modica):
+    with facing(sync_or_async, talkative, Peer.serve) as (server, modica):
         modica.send(NUMBERS[0], "Kia ora")
         answered.set()
         surplus.wait()
@@ -596,7 +600,7 @@ def test_no_request_is_written_on_a_connection_that_has_more_to_say(colour: Colo
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_an_answer_that_was_there_before_the_request_is_never_taken_for_its_own(
-    colour: Colour, trusted: trustme.CA, tls: bool
+    sync_or_async: Flavour, trusted: trustme.CA, tls: bool
 ) -> None:
     """It came in one piece with the answer before, so nothing could be seen of it on the socket."""
 
@@ -608,16 +612,16 @@ def test_an_answer_that_was_there_before_the_request_is_never_taken_for_its_own(
         peer.serve()
 
     context = server_side(trusted, "localhost") if tls else None
-    with facing(colour, doubled, Peer.serve, tls=context, host="localhost") as (server, modica):
+    with facing(sync_or_async, doubled, Peer.serve, tls=context, host="localhost") as (server, modica):
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
         check("send", perform("send", modica), End(OutcomeUnknownError, True))
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
     assert server.connections == 2
 
 
-def test_a_kept_connection_is_used_again_and_keepalive_0_opens_a_new_one(colour: Colour) -> None:
+def test_a_kept_connection_is_used_again_and_keepalive_0_opens_a_new_one(sync_or_async: Flavour) -> None:
     for keepalive, connections in (2.0, 1), (0, 3):
-        with facing(colour, keepalive=keepalive) as (server, modica):
+        with facing(sync_or_async, keepalive=keepalive) as (server, modica):
             for operation in OPERATIONS:
                 check(operation, perform(operation, modica), End(None))
         assert server.connections == connections
@@ -628,8 +632,8 @@ def test_a_kept_connection_is_used_again_and_keepalive_0_opens_a_new_one(colour:
     [response(500), response(201, b"[", length=9), b"HTTP/1.1 201 Created\r\n\r\n[1]"],
     ids=["500", "cut", "open end"],
 )
-def test_a_connection_is_not_used_again_after_anything_odd(colour: Colour, odd: bytes) -> None:
-    with facing(colour, once(lambda peer, _: peer.send(odd)), Peer.serve) as (server, modica):
+def test_a_connection_is_not_used_again_after_anything_odd(sync_or_async: Flavour, odd: bytes) -> None:
+    with facing(sync_or_async, once(lambda peer, _: peer.send(odd)), Peer.serve) as (server, modica):
         perform("send", modica)
         assert modica.send(NUMBERS[0], "Kia ora").id == str(ID)
     assert server.connections == 2
@@ -679,9 +683,12 @@ CERTIFICATES: dict[str, Callable[[trustme.CA, str], ssl.SSLContext]] = {
 
 @pytest.mark.parametrize("certificate", CERTIFICATES)
 def test_nothing_is_sent_to_a_server_with_a_bad_certificate_and_it_is_not_asked_twice(
-    colour: Colour, trusted: trustme.CA, certificate: str
+    sync_or_async: Flavour, trusted: trustme.CA, certificate: str
 ) -> None:
-    with facing(colour, tls=CERTIFICATES[certificate](trusted, "localhost"), host="localhost") as (server, modica):
+    with facing(sync_or_async, tls=CERTIFICATES[certificate](trusted, "localhost"), host="localhost") as (
+        server,
+        modica,
+    ):
         for operation in OPERATIONS:
             outcome = perform(operation, modica)
             check(operation, outcome, End(NotSentError))
@@ -690,17 +697,17 @@ def test_nothing_is_sent_to_a_server_with_a_bad_certificate_and_it_is_not_asked_
     assert server.connections == len(OPERATIONS)
 
 
-def test_a_server_that_speaks_no_tls_is_told_nothing(colour: Colour) -> None:
+def test_a_server_that_speaks_no_tls_is_told_nothing(sync_or_async: Flavour) -> None:
     plain = Misbehaving(lambda peer: peer.send(response(201, [1])), host="localhost")
-    with plain as server, colour.client("name", "password", base_url=https(server), retry=RETRY) as modica:
+    with plain as server, sync_or_async.client("name", "password", base_url=https(server), retry=RETRY) as modica:
         check("send", perform("send", modica), End(NotSentError))
     assert server.requests == []
 
 
-def test_a_handshake_that_stalls_is_not_sent(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handshake_that_stalls_is_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_transport, "CONNECT_SECONDS", SOON)
     stalling = Misbehaving(Peer.stall, host="localhost")
-    with stalling as server, colour.client("name", "password", base_url=https(server), retry=RETRY) as modica:
+    with stalling as server, sync_or_async.client("name", "password", base_url=https(server), retry=RETRY) as modica:
         outcome = perform("send", modica)
         check("send", outcome, End(NotSentError))
         assert outcome.timed_out
@@ -713,10 +720,10 @@ def test_a_handshake_that_stalls_is_not_sent(colour: Colour, monkeypatch: pytest
     ids=lambda fault: fault.name,
 )
 def test_faults_under_tls_end_as_the_table_says(
-    colour: Colour, trusted: trustme.CA, fault: Fault, operation: str
+    sync_or_async: Flavour, trusted: trustme.CA, fault: Fault, operation: str
 ) -> None:
     with facing(
-        colour,
+        sync_or_async,
         fault.behaviour,
         tls=server_side(trusted, "localhost"),
         host="localhost",
@@ -761,7 +768,7 @@ PROXIES = {
 @contextlib.contextmanager
 def behind(
     proxy: Misbehaving,
-    colour: Colour,
+    sync_or_async: Flavour,
     monkeypatch: pytest.MonkeyPatch,
     timeout: float = LONG,
     retry: RetryPolicy = RETRY,
@@ -770,36 +777,36 @@ def behind(
     with proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         url = "https://gateway.invalid/rest/gateway"
-        with colour.client("name", "password", base_url=url, timeout=timeout, retry=retry) as modica:
+        with sync_or_async.client("name", "password", base_url=url, timeout=timeout, retry=retry) as modica:
             yield modica
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_a_failing_proxy_means_not_sent(colour: Colour, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_failing_proxy_means_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     behaviour, timed_out, timeout, retry = PROXIES[name]
-    with behind(Misbehaving(behaviour), colour, monkeypatch, timeout, retry) as modica:
+    with behind(Misbehaving(behaviour), sync_or_async, monkeypatch, timeout, retry) as modica:
         for operation in OPERATIONS:
             outcome = perform(operation, modica)
             check(operation, outcome, End(NotSentError))
             assert outcome.timed_out is timed_out
 
 
-def test_a_refusing_proxy_means_not_sent(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusing_proxy_means_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     with refusing() as url:
         monkeypatch.setenv("HTTPS_PROXY", url.removesuffix("/rest/gateway"))
-        with colour.client("name", "password", base_url="https://gateway.invalid/rest", retry=RETRY) as modica:
+        with sync_or_async.client("name", "password", base_url="https://gateway.invalid/rest", retry=RETRY) as modica:
             check("send", perform("send", modica), End(NotSentError))
 
 
 def test_tls_failures_inside_a_tunnel_leave_no_place_taken(
-    colour: Colour, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    sync_or_async: Flavour, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """httpcore's own pool loses a slot for good at each of these."""
     monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 2)
     bad, good = expired(trusted, "gateway.invalid"), server_side(trusted, "gateway.invalid")
     with Misbehaving(tls=bad) as impostor, Misbehaving(tls=good) as gateway:
         proxy = Misbehaving(*[tunnel(impostor.port)] * 5, tunnel(gateway.port))
-        with behind(proxy, colour, monkeypatch) as modica:
+        with behind(proxy, sync_or_async, monkeypatch) as modica:
             for _ in range(5):
                 check("send", perform("send", modica), End(NotSentError))
             for operation in OPERATIONS:
@@ -812,11 +819,11 @@ def test_tls_failures_inside_a_tunnel_leave_no_place_taken(
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in ON_THE_WAY], ids=lambda fault: fault.name)
 def test_faults_behind_a_proxy_end_as_the_table_says(
-    colour: Colour, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch, fault: Fault, operation: str
+    sync_or_async: Flavour, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch, fault: Fault, operation: str
 ) -> None:
     with Misbehaving(fault.behaviour, tls=server_side(trusted, "gateway.invalid")) as gateway:
         proxy = Misbehaving(tunnel(gateway.port))
-        with behind(proxy, colour, monkeypatch, fault.timeout, fault.retry) as modica:
+        with behind(proxy, sync_or_async, monkeypatch, fault.timeout, fault.retry) as modica:
             outcome = perform(operation, modica)
     check(operation, outcome, getattr(fault.ends, operation))
     if operation != "get":
@@ -827,9 +834,9 @@ def test_faults_behind_a_proxy_end_as_the_table_says(
 
 
 @contextlib.contextmanager
-def own_http_client(colour: Colour, **kwargs: Any) -> Generator[Any]:
+def own_http_client(sync_or_async: Flavour, **kwargs: Any) -> Generator[Any]:
     """An httpx client as a caller would bring it; closed by us, not by the facade."""
-    if colour.is_async:
+    if sync_or_async.is_async:
         # Its connections are closed with the loop that made them, which the facade's client brings along.
         yield httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0), **kwargs)
         return
@@ -841,14 +848,14 @@ UNBOUNDED = {"drips the head", "says 100 Continue for ever"}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_given_http_client_changes_nothing(colour: Colour, fault: Fault) -> None:
-    if fault.name in UNBOUNDED and not colour.is_async:
+def test_a_given_http_client_changes_nothing(sync_or_async: Flavour, fault: Fault) -> None:
+    if fault.name in UNBOUNDED and not sync_or_async.is_async:
         pytest.skip("a blocking call on somebody else's connection cannot be stopped between two reads in time")
-    with own_http_client(colour) as http_client:
+    with own_http_client(sync_or_async) as http_client:
         options = {"timeout": fault.timeout, "retry": fault.retry, "http_client": http_client}
-        with facing(colour, fault.behaviour, **options) as (server, modica):
+        with facing(sync_or_async, fault.behaviour, **options) as (server, modica):
             outcome = perform("send", modica)
-    if fault.name == "drips the head" and not colour.is_async:
+    if fault.name == "drips the head" and not sync_or_async.is_async:
         # On a blocking connection that is not ours nothing looks at the clock between the bytes of a head.
         assert isinstance(outcome, SubmittedMessage)
     else:

@@ -16,7 +16,7 @@ from pytest_httpx import HTTPXMock
 
 from modica_facade import AuthenticationError, NotSentError, OutcomeUnknownError, RetryPolicy
 
-from .conftest import Colour
+from .conftest import Flavour
 from .misbehaving import ID, Misbehaving, answering, response
 
 URL = "https://gateway.invalid/rest/gateway"
@@ -34,9 +34,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", refuse)
 
 
-def plain_httpx(colour: Colour, method: str, url: str, body: Any = None) -> Any:
+def plain_httpx(sync_or_async: Flavour, method: str, url: str, body: Any = None) -> Any:
     """The request a user's own httpx would make, for comparison."""
-    if colour.is_async:
+    if sync_or_async.is_async:
 
         async def ask() -> Any:
             async with httpx.AsyncClient() as client:
@@ -47,13 +47,13 @@ def plain_httpx(colour: Colour, method: str, url: str, body: Any = None) -> Any:
 
 
 @pytest.mark.usefixtures("offline")
-def test_respx_answers(colour: Colour) -> None:
+def test_respx_answers(sync_or_async: Flavour) -> None:
     with respx.mock(base_url=URL) as router:
         sent = router.post("/messages").respond(201, json=[ID], headers={"Location": f"{URL}/messages/{ID}"})
         found = router.get(f"/messages/{ID}").respond(
             200, json={"id": ID, "source": "2000", "destination": NUMBER, "content": "Kia ora"}
         )
-        with colour.client("name", "password", base_url=URL) as modica:
+        with sync_or_async.client("name", "password", base_url=URL) as modica:
             assert modica.send(NUMBER, "Kia ora").id == str(ID)
             assert modica.get(ID).content == "Kia ora"
             for _ in range(3):
@@ -67,8 +67,11 @@ def test_respx_answers(colour: Colour) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_respx_provokes_errors(colour: Colour) -> None:
-    with respx.mock(base_url=URL) as router, colour.client("name", "password", base_url=URL, retry=ONCE) as modica:
+def test_respx_provokes_errors(sync_or_async: Flavour) -> None:
+    with (
+        respx.mock(base_url=URL) as router,
+        sync_or_async.client("name", "password", base_url=URL, retry=ONCE) as modica,
+    ):
         for effect, error in (
             (httpx.ConnectError, NotSentError),
             (httpx.ReadTimeout, OutcomeUnknownError),
@@ -80,9 +83,9 @@ def test_respx_provokes_errors(colour: Colour) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_pytest_httpx_answers_and_provokes_errors(colour: Colour, httpx_mock: HTTPXMock) -> None:
+def test_pytest_httpx_answers_and_provokes_errors(sync_or_async: Flavour, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(method="POST", url=f"{URL}/messages", status_code=201, json=[ID], is_reusable=True)
-    with colour.client("name", "password", base_url=URL, retry=ONCE) as modica:
+    with sync_or_async.client("name", "password", base_url=URL, retry=ONCE) as modica:
         for _ in range(3):
             assert modica.send(NUMBER, "Kia ora").id == str(ID)
         httpx_mock.add_exception(httpx.ReadTimeout("too late"), method="GET", url=f"{URL}/messages/7")
@@ -92,7 +95,7 @@ def test_pytest_httpx_answers_and_provokes_errors(colour: Colour, httpx_mock: HT
     assert json.loads(httpx_mock.get_requests()[0].content)["content"] == "Kia ora"
 
 
-def test_vcrpy_records_and_replays_us_as_it_does_httpx(colour: Colour, tmp_path: Path) -> None:
+def test_vcrpy_records_and_replays_us_as_it_does_httpx(sync_or_async: Flavour, tmp_path: Path) -> None:
     def record(name: str, act: Callable[[str], object]) -> list[Any]:
         with Misbehaving() as server, vcr.use_cassette(str(tmp_path / name), record_mode="once") as cassette:
             act(server.base_url)
@@ -109,19 +112,22 @@ def test_vcrpy_records_and_replays_us_as_it_does_httpx(colour: Colour, tmp_path:
         return [(request.method, request.path, request.body) for request in cassette.requests]
 
     def ours(url: str) -> None:
-        with colour.client("name", "password", base_url=url, retry=ONCE) as modica:
+        with sync_or_async.client("name", "password", base_url=url, retry=ONCE) as modica:
             assert modica.send(NUMBER, "Kia ora").id == str(ID)
 
     def theirs(url: str) -> None:
-        answer = plain_httpx(colour, "POST", f"{url}/messages", {"content": "Kia ora", "destination": NUMBER})
+        answer = plain_httpx(sync_or_async, "POST", f"{url}/messages", {"content": "Kia ora", "destination": NUMBER})
         assert answer.json() == [ID]
 
     assert record("ours.yaml", ours) == record("theirs.yaml", theirs)
 
 
-def test_vcrpy_takes_over_and_lets_go_of_a_client_in_use(colour: Colour, tmp_path: Path) -> None:
+def test_vcrpy_takes_over_and_lets_go_of_a_client_in_use(sync_or_async: Flavour, tmp_path: Path) -> None:
     cassette = str(tmp_path / "cassette.yaml")
-    with Misbehaving() as server, colour.client("name", "password", base_url=server.base_url, retry=ONCE) as modica:
+    with (
+        Misbehaving() as server,
+        sync_or_async.client("name", "password", base_url=server.base_url, retry=ONCE) as modica,
+    ):
         modica.send(NUMBER, "Kia ora")
         for mode in "once", "none":
             with vcr.use_cassette(cassette, record_mode=mode, allow_playback_repeats=False):
@@ -130,16 +136,16 @@ def test_vcrpy_takes_over_and_lets_go_of_a_client_in_use(colour: Colour, tmp_pat
     assert server.acted == 3
 
 
-def test_a_miss_in_a_cassette_is_no_success(colour: Colour, tmp_path: Path) -> None:
+def test_a_miss_in_a_cassette_is_no_success(sync_or_async: Flavour, tmp_path: Path) -> None:
     with (
         vcr.use_cassette(str(tmp_path / "empty.yaml"), record_mode="none"),
-        colour.client("name", "password", base_url=URL, retry=ONCE) as modica,
+        sync_or_async.client("name", "password", base_url=URL, retry=ONCE) as modica,
         pytest.raises(OutcomeUnknownError, match="CannotOverwriteExistingCassette"),
     ):
         modica.send(NUMBER, "Kia ora")
 
 
-def test_a_mock_transport_comes_in_through_http_client(colour: Colour) -> None:
+def test_a_mock_transport_comes_in_through_http_client(sync_or_async: Flavour) -> None:
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -153,8 +159,8 @@ def test_a_mock_transport_comes_in_through_http_client(colour: Colour) -> None:
         "cookies": {"route": "7"},
         "auth": ("them", "theirs"),
     }
-    http_client = httpx.AsyncClient(**kwargs) if colour.is_async else httpx.Client(**kwargs)
-    with colour.client("name", "password", base_url=URL, http_client=http_client) as modica:
+    http_client = httpx.AsyncClient(**kwargs) if sync_or_async.is_async else httpx.Client(**kwargs)
+    with sync_or_async.client("name", "password", base_url=URL, http_client=http_client) as modica:
         assert modica.send(NUMBER, "Kia ora").id == str(ID)
     # What the caller set up stays, but for what makes it a request of ours.
     assert seen[0].headers["X-Team"] == "alerts"
@@ -171,7 +177,7 @@ def basic(username: str, password: str) -> dict[str, str]:
     return {"Authorization": request.headers["Authorization"]}
 
 
-def test_hooks_of_the_callers_client_are_called_and_may_raise(colour: Colour) -> None:
+def test_hooks_of_the_callers_client_are_called_and_may_raise(sync_or_async: Flavour) -> None:
     called: list[str] = []
 
     def note(request: httpx.Request) -> None:
@@ -187,17 +193,17 @@ def test_hooks_of_the_callers_client_are_called_and_may_raise(colour: Colour) ->
         strict(response)
 
     with Misbehaving(answering(response(401))) as server:
-        if colour.is_async:
+        if sync_or_async.is_async:
             hooks: Any = {"request": [async_note], "response": [async_strict]}
             http_client: Any = httpx.AsyncClient(event_hooks=hooks)
         else:
             http_client = httpx.Client(event_hooks={"request": [note], "response": [strict]})
         with (
-            colour.client("name", "password", base_url=server.base_url, http_client=http_client) as modica,
+            sync_or_async.client("name", "password", base_url=server.base_url, http_client=http_client) as modica,
             # The status came through the trace: what the hook raised does not hide it.
             pytest.raises(AuthenticationError),
         ):
             modica.send(NUMBER, "Kia ora")
-        if not colour.is_async:
+        if not sync_or_async.is_async:
             http_client.close()
     assert called == ["POST"]

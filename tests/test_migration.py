@@ -84,7 +84,7 @@ except (ValueError, modica_facade.errors.InvalidAttributeError):  # <- exception
 except modica_facade.BroadcastLimitError:  # <- exception
     pass
 """,
-    "both colours and siblings": """
+    "sync, async and siblings": """
 from modica_facade import AsyncModica  # <- v1-client
 
 
@@ -631,7 +631,7 @@ def test_no_source_brings_it_down(source: str) -> None:
         assert f"{finding.what}{finding.action}".isprintable()
 
 
-def test_it_does_not_look_at_the_code_of_both_colours_differently() -> None:
+def test_it_does_not_look_at_the_sync_and_async_code_differently() -> None:
     source = EACH_WAY["import and with"]
     blocking, asynchronous = find(source), find(source.replace("Modica", AsyncModica.__name__))
     assert [finding.rule for finding in blocking] == [finding.rule for finding in asynchronous]

@@ -47,7 +47,7 @@ from modica_facade import (
 from modica_facade._calls import Answer, Lost, conclude, pause
 from modica_facade.simulator import Simulator, serve
 
-from .conftest import Colour
+from .conftest import Flavour
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "migrating-v1-to-v2.md"
@@ -255,14 +255,14 @@ def test_row_content_limit(row: Row) -> None:
 # Errors
 
 
-def test_row_error_envelope(row: Row, colour: Colour, simulator: Simulator) -> None:
+def test_row_error_envelope(row: Row, sync_or_async: Flavour, simulator: Simulator) -> None:
     for cell, path, kind, call in (
         (row.v1, simulator.base_url, (Modica, AsyncModica), v1_send),
         (row.v2, simulator.v2_base_url, V2, v2_send),
     ):
         answer = httpx.post(f"{path}/messages", json={}, auth=("app", "password"))
         assert cell == shape(answer.json())
-        with colour.client("app", "password", base_url=path, kind=kind) as modica:
+        with sync_or_async.client("app", "password", base_url=path, kind=kind) as modica:
             with pytest.raises(errors.RejectedError) as error:
                 modica.send("X", "Kia ora")
             assert error.value.descriptions[-1].startswith("Invalid destination")
@@ -427,16 +427,16 @@ def test_row_receiver(row: Row, simulator: Simulator) -> None:
 # Lost
 
 
-def test_row_broadcast_is_lost(row: Row, colour: Colour, simulator: Simulator) -> None:
+def test_row_broadcast_is_lost(row: Row, sync_or_async: Flavour, simulator: Simulator) -> None:
     assert row.v2 == ()
     for client, successor in ((Modica, ModicaV2), (AsyncModica, AsyncModicaV2)):
         assert set(row.v1) == methods(client) - methods(successor)
     assert "/messages/broadcast" in V1_DOCUMENT["paths"]
     assert list(V2_DOCUMENT["paths"]) == ["/messages"]
     numbers = [NUMBER, "X"]
-    with colour.client("app", "password", base_url=simulator.base_url) as modica:
+    with sync_or_async.client("app", "password", base_url=simulator.base_url) as modica:
         before = list(modica.broadcast_many(numbers, "Kia ora"))
-    with colour.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
+    with sync_or_async.client("app", "password", base_url=simulator.v2_base_url, kind=V2) as modica:
         after = list(modica.send_many(numbers, "Kia ora"))
     assert [type(outcome) for outcome in before] == [type(outcome) for outcome in after]
     assert [(outcome.destination, outcome.ok) for outcome in before] == [(o.destination, o.ok) for o in after]
@@ -791,7 +791,9 @@ def test_the_services_are_modica_and_its_known_white_label() -> None:
 
 
 @pytest.mark.parametrize("v2", [False, True])
-def test_every_call_differs_in_the_base_url_only(colour: Colour, v2: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_call_differs_in_the_base_url_only(
+    sync_or_async: Flavour, v2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def calls(base_url: str) -> list[tuple[Any, ...]]:
         seen: list[tuple[Any, ...]] = []
 
@@ -802,12 +804,14 @@ def test_every_call_differs_in_the_base_url_only(colour: Colour, v2: bool, monke
             return httpx.Response(500)
 
         transport = httpx.MockTransport(answer)
-        http_client = httpx.AsyncClient(transport=transport) if colour.is_async else httpx.Client(transport=transport)
+        http_client = (
+            httpx.AsyncClient(transport=transport) if sync_or_async.is_async else httpx.Client(transport=transport)
+        )
         with monkeypatch.context() as environment:
             environment.setenv("MODICA_V2_BASE_URL" if v2 else "MODICA_BASE_URL", base_url)
             kind = V2 if v2 else (Modica, AsyncModica)
             settings: dict[str, Any] = {"http_client": http_client, "retry": RetryPolicy(attempts=1), "kind": kind}
-            with colour.client("app", "password", **settings) as modica:
+            with sync_or_async.client("app", "password", **settings) as modica:
                 uses: list[Callable[[], Any]] = [lambda: modica.send(NUMBER, "Kia ora", reference="order-42")]
                 if v2:
                     uses += [lambda: modica.get(UUID_TEXT), lambda: list(modica.send_many([NUMBER], "Kia ora"))]

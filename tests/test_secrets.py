@@ -32,7 +32,7 @@ from modica_facade import (
     RetryPolicy,
 )
 
-from .conftest import Colour
+from .conftest import Flavour
 from .misbehaving import Behaviour, Misbehaving, Peer, answering, refusing, response, tunnel
 
 PASSWORD = "canary-Pa55word"
@@ -157,15 +157,15 @@ BEHAVIOURS: dict[str, Behaviour] = {
 @pytest.mark.parametrize("through", ["our connections", "http_client"])
 @pytest.mark.parametrize("name", BEHAVIOURS)
 def test_no_error_shows_the_password(
-    colour: Colour, caplog: pytest.LogCaptureFixture, name: str, through: str, kind: Any
+    sync_or_async: Flavour, caplog: pytest.LogCaptureFixture, name: str, through: str, kind: Any
 ) -> None:
     http_client: Any = None
     if through == "http_client":
-        http_client = httpx.AsyncClient() if colour.is_async else httpx.Client()
+        http_client = httpx.AsyncClient() if sync_or_async.is_async else httpx.Client()
     with (
         Misbehaving(BEHAVIOURS[name]) as server,
         watched(caplog),
-        colour.client(
+        sync_or_async.client(
             "name",
             PASSWORD,
             kind=kind,
@@ -179,9 +179,9 @@ def test_no_error_shows_the_password(
             error = caught(act)
             assert isinstance(error, ModicaError)
             assert leaks(everything_about(error)) == []
-        if http_client is not None and colour.is_async:
+        if http_client is not None and sync_or_async.is_async:
             modica.runner.run(http_client.aclose())
-    if http_client is not None and not colour.is_async:
+    if http_client is not None and not sync_or_async.is_async:
         http_client.close()
 
 
@@ -189,11 +189,11 @@ def _an_id(kind: Any) -> str:
     return "7" if kind[0] is Modica else "00000000-0000-4000-8000-000000000007"
 
 
-def test_no_bulk_error_shows_the_password(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_bulk_error_shows_the_password(sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:
     with (
         Misbehaving(answering(response(500))) as server,
         watched(caplog),
-        colour.client("name", PASSWORD, base_url=server.base_url, retry=ONCE) as modica,
+        sync_or_async.client("name", PASSWORD, base_url=server.base_url, retry=ONCE) as modica,
     ):
         error = caught(lambda: list(modica.broadcast_many([NUMBER], CONTENT)))
     assert isinstance(error, BroadcastInterruptedError)
@@ -201,36 +201,36 @@ def test_no_bulk_error_shows_the_password(colour: Colour, caplog: pytest.LogCapt
 
 
 def test_a_refused_connection_or_certificate_does_not_show_the_password(
-    colour: Colour, caplog: pytest.LogCaptureFixture
+    sync_or_async: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     with refusing() as closed, Misbehaving(tls=context, host="localhost") as server, watched(caplog):
         for url in closed, server.base_url:
-            with colour.client("name", PASSWORD, base_url=url, retry=ONCE) as modica:
+            with sync_or_async.client("name", PASSWORD, base_url=url, retry=ONCE) as modica:
                 error = caught(lambda: modica.send(NUMBER, CONTENT))
                 assert leaks(everything_about(error)) == []
 
 
-def test_a_header_that_cannot_be_sent_is_not_repeated(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_header_that_cannot_be_sent_is_not_repeated(sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:
     """h11 repeats it in its message; the caller's own client may bring one that holds a secret of ours."""
     kwargs: Any = {"headers": {"X-Copy": f"{TOKEN}\n"}}
-    http_client: Any = httpx.AsyncClient(**kwargs) if colour.is_async else httpx.Client(**kwargs)
+    http_client: Any = httpx.AsyncClient(**kwargs) if sync_or_async.is_async else httpx.Client(**kwargs)
     with (
         Misbehaving() as server,
         watched(caplog),
-        colour.client("name", PASSWORD, base_url=server.base_url, http_client=http_client) as modica,
+        sync_or_async.client("name", PASSWORD, base_url=server.base_url, http_client=http_client) as modica,
     ):
         error = caught(lambda: modica.send(NUMBER, CONTENT))
         assert leaks(everything_about(error)) == []
-        if colour.is_async:
+        if sync_or_async.is_async:
             modica.runner.run(http_client.aclose())
-    if not colour.is_async:
+    if not sync_or_async.is_async:
         http_client.close()
     assert server.requests == []
 
 
-def test_no_interruption_shows_the_password(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_interruption_shows_the_password(sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:
     main = threading.main_thread().ident
     assert main is not None
 
@@ -240,8 +240,8 @@ def test_no_interruption_shows_the_password(colour: Colour, caplog: pytest.LogCa
         peer.stall()
 
     with Misbehaving(interrupt) as server, watched(caplog):
-        for http_client in (None, httpx.AsyncClient() if colour.is_async else httpx.Client()):
-            with colour.client("name", PASSWORD, base_url=server.base_url, http_client=http_client) as modica:
+        for http_client in (None, httpx.AsyncClient() if sync_or_async.is_async else httpx.Client()):
+            with sync_or_async.client("name", PASSWORD, base_url=server.base_url, http_client=http_client) as modica:
                 error = caught(lambda: modica.send(NUMBER, CONTENT, reference="order-42"))
                 assert isinstance(error, KeyboardInterrupt)
                 assert leaks(everything_about(error)) == []
@@ -297,10 +297,10 @@ def test_an_unprintable_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
     assert leaks(everything_about(error)) == []
 
 
-def test_no_dump_of_a_client_in_use_shows_the_password(colour: Colour) -> None:
+def test_no_dump_of_a_client_in_use_shows_the_password(sync_or_async: Flavour) -> None:
     with (
         Misbehaving(Peer.serve) as server,
-        colour.client("name", PASSWORD, base_url=server.base_url) as modica,
+        sync_or_async.client("name", PASSWORD, base_url=server.base_url) as modica,
     ):
         modica.send(NUMBER, CONTENT)
         client = modica.client
@@ -312,7 +312,7 @@ def test_no_dump_of_a_client_in_use_shows_the_password(colour: Colour) -> None:
 
 
 def test_the_password_of_a_proxy_is_kept_as_well(
-    colour: Colour, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    sync_or_async: Flavour, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def echoing(peer: Peer) -> None:
         head = peer.head()
@@ -322,7 +322,7 @@ def test_the_password_of_a_proxy_is_kept_as_well(
     for behaviour in answering(response(407)), Peer.stall, echoing:
         with Misbehaving(behaviour) as proxy, watched(caplog):
             monkeypatch.setenv("HTTPS_PROXY", f"http://name:{PROXY_PASSWORD}@127.0.0.1:{proxy.port}")
-            with colour.client(
+            with sync_or_async.client(
                 "name", PASSWORD, base_url="https://gateway.invalid", timeout=0.05, retry=ONCE
             ) as modica:
                 error = caught(lambda: modica.send(NUMBER, CONTENT))
@@ -341,7 +341,7 @@ def test_a_proxy_that_cannot_be_used_does_not_show_its_password(monkeypatch: pyt
     assert leaks(everything_about(error)) == []
 
 
-def test_tls_keys_are_written_nowhere(colour: Colour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_keys_are_written_nowhere(sync_or_async: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SSLKEYLOGFILE lets whoever can read a file read every message and credential on the wire."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -350,45 +350,45 @@ def test_tls_keys_are_written_nowhere(colour: Colour, tmp_path: Path, monkeypatc
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "gateway.invalid").configure_cert(context)
     with Misbehaving(tls=context, host="localhost") as server:
-        with colour.client("name", PASSWORD, base_url=server.base_url) as modica:
+        with sync_or_async.client("name", PASSWORD, base_url=server.base_url) as modica:
             modica.send(NUMBER, CONTENT)
         # The same through a proxy that is spoken to in TLS itself
         with Misbehaving(tunnel(server.port), tls=context) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"https://name:{PROXY_PASSWORD}@localhost:{proxy.port}")
-            with colour.client("name", PASSWORD, base_url="https://gateway.invalid/rest/gateway") as modica:
+            with sync_or_async.client("name", PASSWORD, base_url="https://gateway.invalid/rest/gateway") as modica:
                 modica.send(NUMBER, CONTENT)
     assert server.acted == 2
     # Python writes a comment into the file when it is told of it, before it can be told otherwise.
     assert all(line.startswith("#") for line in (tmp_path / "keys").read_text().splitlines())
 
 
-def test_a_repeat_is_logged_without_number_and_text(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_repeat_is_logged_without_number_and_text(sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:
     with (
         Misbehaving(answering(response(429)), Peer.serve) as server,
         watched(caplog),
-        colour.client("name", PASSWORD, base_url=server.base_url, retry=TWICE) as modica,
+        sync_or_async.client("name", PASSWORD, base_url=server.base_url, retry=TWICE) as modica,
     ):
         modica.send(NUMBER, CONTENT, reference="order-42")
     (line,) = [record.getMessage() for record in caplog.records if record.name == "modica_facade"]
     assert line == "POST /messages failed (HTTP 429), attempt 1; trying again in 0.00 s"
 
 
-def test_a_stranger_who_names_our_password_in_a_message_changes_nothing(colour: Colour) -> None:
+def test_a_stranger_who_names_our_password_in_a_message_changes_nothing(sync_or_async: Flavour) -> None:
     """A message that is fetched comes as it is stored, even if its text is our password."""
     body = {"id": 7, "source": "2000", "destination": NUMBER, "content": f"is it {PASSWORD}?"}
     with (
         Misbehaving(answering(response(200, body, {"Content-Type": "application/json"}))) as server,
-        colour.client("name", PASSWORD, base_url=server.base_url) as modica,
+        sync_or_async.client("name", PASSWORD, base_url=server.base_url) as modica,
     ):
         assert modica.get(7).content == f"is it {PASSWORD}?"
 
 
-def test_credentials_go_to_the_gateway_and_nowhere_else(colour: Colour) -> None:
+def test_credentials_go_to_the_gateway_and_nowhere_else(sync_or_async: Flavour) -> None:
     with Misbehaving() as elsewhere:
         redirect = response(307, b"", {"Location": f"{elsewhere.base_url}/messages"})
         with (
             Misbehaving(answering(redirect)) as server,
-            colour.client("name", PASSWORD, base_url=server.base_url) as modica,
+            sync_or_async.client("name", PASSWORD, base_url=server.base_url) as modica,
         ):
             caught(lambda: modica.send(NUMBER, CONTENT))
     assert server.requests[0].headers["authorization"] == f"Basic {TOKEN}"

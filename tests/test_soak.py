@@ -14,6 +14,6 @@ def test_a_short_soak_finds_everything_as_it_must_be() -> None:
         [sys.executable, "-W", "error", str(SOAK), "--sends", "1000"], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
-    for colour in "blocking", "asynchronous":
-        assert f"{colour}: 500 sends, " in ended.stdout
+    for sync_or_async in "blocking", "asynchronous":
+        assert f"{sync_or_async}: 500 sends, " in ended.stdout
     assert ended.stdout.endswith("all as it must be\n")

@@ -44,7 +44,7 @@ from modica_facade._calls import MOST_IN_FLIGHT
 from modica_facade._transport import Evidence, Site, check_base_url
 from modica_facade._v1 import ACCEPT
 
-from .conftest import Colour, Driver
+from .conftest import Driver, Flavour
 from .misbehaving import ID, Behaviour, Misbehaving, Peer, answering, response, tunnel
 
 NUMBER = "+64211234567"
@@ -279,7 +279,7 @@ BODY = [
 
 @pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
 def test_the_events_of_a_real_exchange_are_these(
-    colour: Colour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -299,7 +299,7 @@ def test_the_events_of_a_real_exchange_are_these(
         if way == "proxy":
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
             url = "https://gateway.invalid/rest/gateway"
-        with colour.client("name", "password", base_url=url) as modica:
+        with sync_or_async.client("name", "password", base_url=url) as modica:
             for _ in range(2):
                 assert modica.send(NUMBER, "Kia ora").id == str(ID)
     first = {
@@ -360,16 +360,16 @@ def test_an_unknown_event_counts_as_written() -> None:
         (TimeoutError(), True),
     ],
 )
-def test_without_any_event_the_type_of_the_error_decides(colour: Colour, error: Exception, sent: bool) -> None:
+def test_without_any_event_the_type_of_the_error_decides(sync_or_async: Flavour, error: Exception, sent: bool) -> None:
     """Mock transports and recordings fire no events."""
 
     def fail(_: httpx.Request) -> httpx.Response:
         raise error
 
     mock = httpx.MockTransport(fail)
-    http_client = httpx.AsyncClient(transport=mock) if colour.is_async else httpx.Client(transport=mock)
+    http_client = httpx.AsyncClient(transport=mock) if sync_or_async.is_async else httpx.Client(transport=mock)
     with (
-        colour.client("name", "password", http_client=http_client, retry=ONCE) as modica,
+        sync_or_async.client("name", "password", http_client=http_client, retry=ONCE) as modica,
         pytest.raises(TransportError) as caught,
     ):
         modica.send(NUMBER, "Kia ora", reference="order-42")
@@ -377,10 +377,10 @@ def test_without_any_event_the_type_of_the_error_decides(colour: Colour, error: 
     assert caught.value.timed_out is isinstance(error, httpx.TimeoutException | TimeoutError)
 
 
-def test_an_http_client_that_was_closed_is_a_mistake_in_the_set_up(colour: Colour) -> None:
-    http_client: Any = httpx.AsyncClient() if colour.is_async else httpx.Client()
-    with colour.client("name", "password", http_client=http_client) as modica:
-        if colour.is_async:
+def test_an_http_client_that_was_closed_is_a_mistake_in_the_set_up(sync_or_async: Flavour) -> None:
+    http_client: Any = httpx.AsyncClient() if sync_or_async.is_async else httpx.Client()
+    with sync_or_async.client("name", "password", http_client=http_client) as modica:
+        if sync_or_async.is_async:
             modica.runner.run(http_client.aclose())
         else:
             http_client.close()
@@ -389,13 +389,13 @@ def test_an_http_client_that_was_closed_is_a_mistake_in_the_set_up(colour: Colou
 
 
 def test_what_fails_before_the_request_is_handed_over_was_not_sent(
-    colour: Colour, monkeypatch: pytest.MonkeyPatch
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise MemoryError
 
-    with colour.client("name", "password", base_url="http://127.0.0.1:9", retry=ONCE) as modica:
-        monkeypatch.setattr(_transport, "_AsyncLine" if colour.is_async else "_Line", broken)
+    with sync_or_async.client("name", "password", base_url="http://127.0.0.1:9", retry=ONCE) as modica:
+        monkeypatch.setattr(_transport, "_AsyncLine" if sync_or_async.is_async else "_Line", broken)
         with pytest.raises(NotSentError, match="MemoryError"):
             modica.send(NUMBER, "Kia ora")
 
@@ -514,7 +514,7 @@ def test_one_client_serves_1000_tasks_and_leaves_nothing_open() -> None:
     assert server.connections <= MOST_IN_FLIGHT
 
 
-def test_connections_of_failed_calls_are_closed_too(colour: Colour) -> None:
+def test_connections_of_failed_calls_are_closed_too(sync_or_async: Flavour) -> None:
     behaviours = [
         answering(response(500)),
         answering(response(201, b"[", length=9)),
@@ -525,7 +525,7 @@ def test_connections_of_failed_calls_are_closed_too(colour: Colour) -> None:
     with (
         Misbehaving(*behaviours) as server,
         counted(server),
-        colour.client("name", "password", base_url=server.base_url, timeout=0.05, retry=ONCE) as modica,
+        sync_or_async.client("name", "password", base_url=server.base_url, timeout=0.05, retry=ONCE) as modica,
     ):
         for _ in behaviours[:-1]:
             with pytest.raises(ModicaError):
@@ -536,7 +536,7 @@ def test_connections_of_failed_calls_are_closed_too(colour: Colour) -> None:
 
 @pytest.mark.parametrize("instrumented", [False, True], ids=["ours", "instrumented"])
 def test_a_connection_that_was_idle_for_longer_than_keepalive_is_not_used(
-    colour: Colour, monkeypatch: pytest.MonkeyPatch, instrumented: bool
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, instrumented: bool
 ) -> None:
     """Also when something like OpenTelemetry has wrapped httpx, which would keep it for 5 s."""
     if instrumented:
@@ -550,7 +550,7 @@ def test_a_connection_that_was_idle_for_longer_than_keepalive_is_not_used(
     with (
         Misbehaving() as server,
         counted(server),
-        colour.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
+        sync_or_async.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
     ):
         for idle in 0.0, 1.0, 3.0, 1.0:
             later += idle
@@ -558,7 +558,9 @@ def test_a_connection_that_was_idle_for_longer_than_keepalive_is_not_used(
     assert server.connections == 2
 
 
-def test_connections_that_nobody_needs_any_more_are_closed(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_that_nobody_needs_any_more_are_closed(
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A burst leaves many; one call after another uses the last, and the others grow old."""
     later, monotonic = 0.0, time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later)
@@ -572,9 +574,9 @@ def test_connections_that_nobody_needs_any_more_are_closed(colour: Colour, monke
 
     with (
         Misbehaving(in_step) as server,
-        colour.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
+        sync_or_async.client("name", "password", base_url=server.base_url, keepalive=2) as modica,
     ):
-        if colour.is_async:
+        if sync_or_async.is_async:
 
             async def burst() -> None:
                 await asyncio.gather(*(modica.client.send(NUMBER, "burst") for _ in range(3)))
@@ -596,7 +598,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(colour: Colour, monke
 # Places
 
 
-def test_who_waits_too_long_for_a_place_has_not_sent(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_for_a_place_has_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 2)
     monkeypatch.setattr(_transport, "PLACE_SECONDS", 0.01)
     let_go = threading.Event()
@@ -621,7 +623,7 @@ def test_who_waits_too_long_for_a_place_has_not_sent(colour: Colour, monkeypatch
             return [send.exception() or send.result() for send in sends]
 
     with Misbehaving(slow) as server:
-        outcomes = asyncio.run(crowd(server.base_url)) if colour.is_async else threaded_crowd(server.base_url)
+        outcomes = asyncio.run(crowd(server.base_url)) if sync_or_async.is_async else threaded_crowd(server.base_url)
     (refused,) = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert type(refused) is NotSentError
     assert refused.timed_out
@@ -629,12 +631,12 @@ def test_who_waits_too_long_for_a_place_has_not_sent(colour: Colour, monkeypatch
     assert (server.acted, server.connections) == (2, 2)
 
 
-def test_every_place_is_given_back(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_place_is_given_back(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 1)
     monkeypatch.setattr(_transport, "PLACE_SECONDS", 0.01)
     with (
         Misbehaving(lambda peer: peer.request(), lambda peer: peer.send(b"nonsense\r\n\r\n"), Peer.serve) as server,
-        colour.client("name", "password", base_url=server.base_url, retry=ONCE) as modica,
+        sync_or_async.client("name", "password", base_url=server.base_url, retry=ONCE) as modica,
     ):
         for _ in range(2):
             with pytest.raises(OutcomeUnknownError):
@@ -646,11 +648,11 @@ def test_every_place_is_given_back(colour: Colour, monkeypatch: pytest.MonkeyPat
 # Closing
 
 
-def test_a_closed_client_says_so_and_closing_again_does_nothing(colour: Colour) -> None:
-    with colour.client("name", "password", base_url="http://127.0.0.1:9") as modica:
+def test_a_closed_client_says_so_and_closing_again_does_nothing(sync_or_async: Flavour) -> None:
+    with sync_or_async.client("name", "password", base_url="http://127.0.0.1:9") as modica:
         sibling = modica.client.with_options(timeout=1)
         for _ in range(2):
-            modica.aclose() if colour.is_async else modica.close()
+            modica.aclose() if sync_or_async.is_async else modica.close()
         with pytest.raises(ConfigurationError, match="closed"):
             modica.send(NUMBER, "Kia ora")
         with pytest.raises(ConfigurationError, match="closed"):

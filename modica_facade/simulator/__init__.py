@@ -53,7 +53,7 @@ _DIALECTS: tuple[_Dialect, ...] = (_v1, _v2)
 
 
 class _Simulator:
-    """What both colours share: everything but waiting for callbacks."""
+    """What both simulators share: everything but waiting for callbacks."""
 
     dlr_url: str | None
     mo_url: str | None
