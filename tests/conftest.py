@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from modica_facade import AsyncModica, Modica
+from modica_facade import AsyncModica, Modica, _calls
 from modica_facade.simulator import Simulator
 
 pytest_plugins = ["pytester"]
+
+# What the fixture `fixed_now` makes the time, for the client and for its simulator: no test depends on today's date.
+NOW = datetime(2030, 5, 5, 10, tzinfo=UTC)
 
 
 class Driver:
@@ -77,6 +82,12 @@ def sync_or_async(request: pytest.FixtureRequest) -> Flavour:
     return Flavour(request.param)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _sigint_is_deliverable() -> None:
+    """A shell starts jobs in the background with SIGINT ignored, which every process they start inherits."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (
@@ -93,6 +104,20 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def fixed_now(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time at which the client checks dates."""
+    monkeypatch.setattr(_calls, "_now", lambda: NOW)
+    return NOW
+
+
+@pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def simulator_at_now(fixed_now: datetime) -> Iterator[Simulator]:
+    """A simulator whose clock shows what the client believes."""
+    with Simulator(now=fixed_now) as running:
         yield running

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from modica_facade import _calls, _v1, errors
 from modica_facade._calls import Answer, Lost, RetryBudget, RetryPolicy, conclude, pause, read_retry_after
 
+from .conftest import NOW
+
 SEND = _v1.send(
     "+64211234567",
     "Kia ora",
@@ -243,8 +245,9 @@ class TestTheLastWord:
         assert len(error.value.body) <= 16 * 1024
 
 
+@pytest.mark.usefixtures("fixed_now")
 class TestDates:
-    NOW = datetime.now(UTC)
+    NOW = NOW
 
     def check(self, **dates: Any) -> dict[str, Any]:
         options: dict[str, Any] = dict.fromkeys(("source", "reference", "class_", "mask", "sms_class", "scheduled"))

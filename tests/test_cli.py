@@ -68,18 +68,17 @@ def test_send_prints_the_id_of_the_message_that_went_out(gateway: Simulator) -> 
     assert (message.destination, message.content, message.reference) == (HERE, "Tēnā koe", "order-42")
 
 
-def test_send_passes_every_option_on(gateway: Simulator) -> None:
-    moments = ["--scheduled", "2026-12-01T10:00:00+13:00", "--expires", "2026-12-02T10:00:00+13:00"]
+def test_send_passes_every_option_on(gateway: Simulator, simulator_at_now: Simulator) -> None:
+    moments = ["--scheduled", "2030-05-06T10:00:00+13:00", "--expires", "2030-05-07T10:00:00+13:00"]
     others = ["--class", "alerts", "--mask", "Shop", "--sms-class", "0", "--reference", "r"]
-    with Simulator() as simulator:
-        result = modica("send", HERE, "Kia ora", *moments, *others, "--json", "--base-url", simulator.base_url)
-        [request] = simulator.requests
-    assert rows(result)[0]["scheduled"] == "2026-12-01T10:00:00+13:00"
+    result = modica("send", HERE, "Kia ora", *moments, *others, "--json", "--base-url", simulator_at_now.base_url)
+    [request] = simulator_at_now.requests
+    assert rows(result)[0]["scheduled"] == "2030-05-06T10:00:00+13:00"
     assert request.json == {
         "destination": HERE,
         "content": "Kia ora",
-        "scheduled": "2026-12-01T10:00:00+13:00",
-        "expires": "2026-12-02T10:00:00+13:00",
+        "scheduled": "2030-05-06T10:00:00+13:00",
+        "expires": "2030-05-07T10:00:00+13:00",
         "class": "alerts",
         "mask": "Shop",
         "sms_class": 0,

@@ -8,7 +8,7 @@ import json
 import logging
 import pickle
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -28,7 +28,7 @@ from modica_facade import (
 )
 from modica_facade.simulator import Simulator
 
-from .conftest import Flavour
+from .conftest import NOW, Flavour
 
 V1 = (Modica, AsyncModica)
 V2 = (ModicaV2, AsyncModicaV2)
@@ -61,8 +61,9 @@ class TestRestV1:
             with pytest.raises(errors.InvalidAttributeError, match=r"Invalid destination \(X\)"):
                 modica.send("X", "Kia ora")
 
-    def test_every_option_reaches_the_gateway(self, sync_or_async: Flavour, simulator: Simulator) -> None:
-        scheduled = datetime.now(UTC) + timedelta(hours=1)
+    def test_every_option_reaches_the_gateway(self, sync_or_async: Flavour, simulator_at_now: Simulator) -> None:
+        simulator = simulator_at_now
+        scheduled = NOW + timedelta(hours=1)
         expires = scheduled + timedelta(hours=1)
         plain = {"reference": "r", "mask": "ACME", "sms_class": 1}
         options: dict[str, Any] = plain | {"scheduled": scheduled, "expires": expires, "class_": "alerts"}

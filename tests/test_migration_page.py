@@ -14,7 +14,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -47,7 +47,7 @@ from modica_facade import (
 from modica_facade._calls import Answer, Lost, conclude, pause
 from modica_facade.simulator import Simulator, serve
 
-from .conftest import Flavour
+from .conftest import NOW, Flavour
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "migrating-v1-to-v2.md"
@@ -221,10 +221,11 @@ def test_row_destinations(row: Row) -> None:
     assert V2_SCHEMAS["SingleMessage"]["properties"]["destination"] == {"type": "string"}
 
 
+@pytest.mark.usefixtures("fixed_now")
 def test_row_schedule_limit(row: Row) -> None:
     assert row.v1 == row.v2
     days = timedelta(days=int(row.v1[0]))
-    now = datetime.now(UTC)
+    now = NOW
     for schemas, room, schema in ((V1_SCHEMAS, _v1, "MessageCommon"), (V2_SCHEMAS, _v2, "SingleMessage")):
         assert f"{row.v1[0]} days" in schemas[schema]["properties"]["scheduled"]["description"]
         assert room.send(NUMBER, "Kia ora", **none(room) | {"scheduled": now + days - timedelta(hours=1)}).creates
@@ -519,11 +520,14 @@ def test_row_direction_is_new(row: Row, simulator: Simulator, sent: tuple[Submit
     assert row.v1 == ()
 
 
-def test_row_accepted_is_new(row: Row, simulator: Simulator, sent: tuple[SubmittedMessage, SubmittedMessage]) -> None:
+@pytest.mark.usefixtures("fixed_now")
+def test_row_accepted_is_new(
+    row: Row, simulator_at_now: Simulator, sent: tuple[SubmittedMessage, SubmittedMessage]
+) -> None:
     field, at_once, later = row.v2
     assert (getattr(sent[0], field), getattr(sent[1], field)) == (None, at_once)
-    with ModicaV2("app", "password", base_url=simulator.v2_base_url) as modica:
-        scheduled = modica.send(NUMBER, "Kia ora", scheduled=datetime.now(UTC) + timedelta(hours=1))
+    with ModicaV2("app", "password", base_url=simulator_at_now.v2_base_url) as modica:
+        scheduled = modica.send(NUMBER, "Kia ora", scheduled=NOW + timedelta(hours=1))
     assert getattr(scheduled, field) == later
     for status in DeliveryStatus:  # also a final one
         answer = Answer(202, json.dumps({"id": UUID_TEXT, "status": status}).encode())
@@ -559,12 +563,13 @@ def test_row_credentials(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "username='value'" in repr(client())
 
 
+@pytest.mark.usefixtures("fixed_now")
 def test_row_options_kept(row: Row) -> None:
     assert row.v1 == row.v2
     accepted = [set(inspect.signature(client.send).parameters) for client in (Modica, ModicaV2)]
     assert set(row.v1) == (accepted[0] & accepted[1]) - {"self", "destination", "content"}
     given: dict[str, Any] = {
-        "scheduled": datetime.now(UTC) + timedelta(days=1),
+        "scheduled": NOW + timedelta(days=1),
         "reference": "order-42",
         "mask": "ACME",
         "sms_class": 1,

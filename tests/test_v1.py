@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 import httpx
@@ -18,8 +18,12 @@ from modica_gateway_v1.models import NewBroadcast, NewMessage
 from modica_facade import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage, _v1, errors
 from modica_facade._calls import Answer, Call, conclude
 
+from .conftest import NOW
+
 NONE: dict[str, Any] = dict.fromkeys(("scheduled", "expires", "source", "reference", "class_", "mask", "sms_class"))
-SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+pytestmark = pytest.mark.usefixtures("fixed_now")
+
+SOON = NOW + timedelta(hours=1)
 OPTIONS: dict[str, Any] = {
     "scheduled": SOON.astimezone(timezone(timedelta(hours=13))),
     "expires": SOON + timedelta(hours=1),

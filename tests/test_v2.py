@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,15 @@ from modica_sms_v2.models import NewMessage
 from modica_facade import Message, SubmittedMessage, _v2, errors
 from modica_facade._calls import Answer, Call, conclude
 
+from .conftest import NOW
+
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 NONE: dict[str, Any] = dict.fromkeys(
     ("scheduled", "source", "reference", "class_", "mask", "sms_class", "integration_id")
 )
-SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+pytestmark = pytest.mark.usefixtures("fixed_now")
+
+SOON = NOW + timedelta(hours=1)
 STORED: dict[str, Any] = {
     "id": ID,
     "source": "202",
