@@ -1,4 +1,4 @@
-# The desk. Every target creates the environment it needs in .venv; nothing is installed globally.
+# The development environment. Every target creates the environment it needs in .venv; nothing is installed globally.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,19 +42,19 @@ check: .venv/.installed check-generated  ## lint, types, import rules, spelling,
 	$(BIN)/codespell
 
 regenerate: .venv/.installed  ## published documents -> OpenAPI 3 -> overlays -> generated/
-	@$(BIN)/python scripts/regenerate.py
+	@$(BIN)/python -m scripts.pipeline.regenerate
 
 check-generated: .venv/.installed  ## fail if generated/ differs from what the pipeline makes, or was edited by hand
-	@$(BIN)/python scripts/regenerate.py --check
+	@$(BIN)/python -m scripts.pipeline.regenerate --check
 
 update-spec: .venv/.installed  ## take over a document the vendor changed, all or nothing (SPEC=file or URL; default: the vendor's)
-	@$(BIN)/python scripts/update_spec.py $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+	@$(BIN)/python -m scripts.pipeline.update_spec $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
 
 diff-spec: .venv/.installed  ## the same report without touching anything; fails on a breaking change (SPEC=..., JSON=1)
-	@$(BIN)/python scripts/update_spec.py --diff $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+	@$(BIN)/python -m scripts.pipeline.update_spec --diff $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
 
 upgrade-generator: .venv/.installed  ## show what the newest generator and formatter would change in generated/
-	@$(BIN)/python scripts/upgrade_generator.py
+	@$(BIN)/python -m scripts.pipeline.upgrade_generator
 
 cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulator (or the real gateway, with credentials set)
 	$(BIN)/python scripts/record_cassettes.py

@@ -85,7 +85,8 @@ def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         kept = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"generated/modica_gateway_v1/__init__.py", "openapi/lock.json", "scripts/regenerate.py", "Makefile"} <= kept
+    pipeline = {"openapi/lock.json", "scripts/pipeline/regenerate.py", "Makefile"}
+    assert {"generated/modica_gateway_v1/__init__.py", *pipeline} <= kept
 
 
 def test_the_wheel_works_in_a_fresh_environment(built: Path, tmp_path: Path) -> None:

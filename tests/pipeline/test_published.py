@@ -27,11 +27,12 @@ from modica_sms_v2.models import AcceptedMessage, ReplyCallback, StatusCallback
 from modica_sms_v2.models import GatewayError as GatewayErrorV2
 from modica_sms_v2.models import NewMessage as NewMessageV2
 from modica_sms_v2.models import StoredMessage as StoredMessageV2
-from spec import parse
 
-ROOT = Path(__file__).parents[1]
+from scripts.pipeline.document import parse
+
+ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi"
-VENDOR = Path(__file__).parents[2] / "shared" / "specs"
+VENDOR = ROOT.parent / "shared" / "specs"
 TEXTS = {"description", "title", "summary", "example", "examples"}
 MESSAGE_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 STATUSES = [

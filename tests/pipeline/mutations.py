@@ -1,8 +1,8 @@
 """What the vendor might publish tomorrow: changes to the published documents, with the rating each must get.
 
-They are made to the documents of November 2026, which tests/specs/openapi keeps: a table that quotes limits must not
-fail on the day one of them really changes. `python tests/mutations.py FOLDER` writes every one to a file, to try
-`make diff-spec SPEC=...` on.
+They are made to the documents of November 2026, which tests/pipeline/specs/openapi keeps: a table that quotes limits
+must not fail on the day one of them really changes. `python -m tests.pipeline.mutations FOLDER` writes each to a file,
+to try `make diff-spec SPEC=...` on.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-from convert import to_openapi3
-from spec import parse
+from scripts.pipeline.convert import to_openapi3
+from scripts.pipeline.document import parse
 
 OPENAPI = Path(__file__).parent / "specs" / "openapi"
 V1 = "published/gateway-v1.swagger.yaml"

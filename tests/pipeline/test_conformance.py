@@ -1,4 +1,4 @@
-"""What the facade needs of the generated clients and of the documents: scripts/contract.py says it, and it is so."""
+"""What scripts/pipeline/contract.py says the facade needs is what it uses, and generated code is held to it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import contract
 import pytest
-from apis import APIS
-from schema_diff import Node, flat
-from spec import parse, resolve
 
 import modica_facade
+from scripts.pipeline import conformance, contract
+from scripts.pipeline.apis import APIS
+from scripts.pipeline.document import parse, resolve
+from scripts.pipeline.schema_diff import Node, flat
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "generated"
 OPERATIONS = pytest.mark.parametrize("operation", contract.OPERATIONS, ids=lambda operation: operation.facade)
 
 
 def test_the_generated_clients_meet_every_need_of_the_facade() -> None:
-    assert [str(need) for need in contract.unmet(GENERATED)] == []
+    assert [str(need) for need in conformance.unmet(GENERATED)] == []
 
 
 # The contract is the facade's -------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def broken(tmp_path: Path, file: str, old: str, new: str) -> list[str]:
     assert re.search(old, text), "the test must break something"
     (generated / file).write_text(re.sub(old, new, text), encoding="utf-8")
     openapi = ROOT / "openapi"
-    return [contract.explain(need, openapi, openapi) for need in contract.unmet(generated)]
+    return [conformance.explain(need, openapi, openapi) for need in conformance.unmet(generated)]
 
 
 V1 = "modica_gateway_v1"

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from spec import Document, SpecError, at, is_word
-from words import below
+from .document import Document, SpecError, at, is_annotation
+from .prose import below
 
 
 class Rating(IntEnum):
@@ -28,7 +28,7 @@ class Rating(IntEnum):
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class Location:
     """Where a change is felt.
 
     Attributes:
@@ -50,7 +50,7 @@ class Change:
     path: str
     kind: str
     what: str
-    places: tuple[Place, ...] = ()
+    places: tuple[Location, ...] = ()
     words: str | None = None
 
 
@@ -114,7 +114,7 @@ def canonical(node: Any, document: Document, trail: tuple[str, ...] = (), names:
     return {
         key: canonical(node[key], document, trail, below(node, key, names))
         for key in sorted(node)
-        if names or not is_word(key)
+        if names or not is_annotation(key)
     }
 
 
@@ -173,7 +173,7 @@ def flat(node: Node, trail: tuple[str, ...] = ()) -> Schema:
             properties[name] = _both(properties[name], value) if name in properties else value
         required |= inner.required
     for key in node.names:
-        if key not in ("allOf", "properties", "required", "externalDocs") and not is_word(key):
+        if key not in ("allOf", "properties", "required", "externalDocs") and not is_annotation(key):
             keys[key] = node / key
     for name in (node / "properties").names:
         value = node / "properties" / name
@@ -187,7 +187,7 @@ def _both(one: Node, other: Node) -> Node:
 
 
 def compare_schemas(
-    old_node: Node, new_node: Node, place: Place, reads: bool, trail: frozenset[tuple[str, str]] = frozenset()
+    old_node: Node, new_node: Node, place: Location, reads: bool, trail: frozenset[tuple[str, str]] = frozenset()
 ) -> Iterator[Change]:
     """What separates two schemas, felt at `place`. `reads`: does the gateway send such values, for us to read?"""
     if (old_node.path, new_node.path) in trail:
@@ -212,7 +212,7 @@ def compare_schemas(
             yield Change(Rating.COMPATIBLE, new.at(key), kind, what, (place,))
 
 
-def _alternatives(old: Schema, new: Schema, place: Place, reads: bool) -> Iterator[Change]:
+def _alternatives(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
     before, after = _choices(old), _choices(new)
     for text, node in [*before.items(), *after.items()]:
         if text in before and text in after:
@@ -231,7 +231,7 @@ def _choices(schema: Schema) -> dict[str, Node]:
     return {json.dumps(canonical(node.value, node.document)): node for node in found}
 
 
-def _type(old: Schema, new: Schema, place: Place, reads: bool) -> Iterator[Change]:
+def _type(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
     if old.type != new.type:
         # Who sends integers may go on where numbers are taken; who read numbers can read integers.
         wider = {(True, "number", "integer"), (False, "integer", "number")}
@@ -253,7 +253,7 @@ def _type(old: Schema, new: Schema, place: Place, reads: bool) -> Iterator[Chang
         yield Change(Rating.COMPATIBLE, new.at("format"), "restated", what, (place,))
 
 
-def _values(old: Schema, new: Schema, place: Place, reads: bool) -> Iterator[Change]:
+def _values(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
     if bool(old.get("nullable")) != bool(new.get("nullable")):
         rating = Rating.COMPATIBLE if bool(old.get("nullable")) == reads else Rating.BREAKING
         what = f"null is {'now' if new.get('nullable') else 'no longer'} possible"
@@ -288,7 +288,7 @@ _LIMITS = {
 }  # fmt: skip
 
 
-def _limits(old: Schema, new: Schema, place: Place, reads: bool) -> Iterator[Change]:
+def _limits(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
     for key in (*_LIMITS, "multipleOf", "pattern", "uniqueItems"):
         before, after = _limit(old, key), _limit(new, key)
         if before != after:
@@ -322,7 +322,7 @@ def _bound(limit: tuple[Any, bool] | None) -> str:
 
 
 def _properties(
-    old: Schema, new: Schema, place: Place, reads: bool, trail: frozenset[tuple[str, str]]
+    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
 ) -> Iterator[Change]:
     before, after = _visible(old, reads), _visible(new, reads)
     gone = [name for name in before if name not in after]
@@ -356,7 +356,7 @@ def _properties(
     yield from _additional(old, new, place, reads, trail)
 
 
-def _inside(place: Place, name: str) -> Place:
+def _inside(place: Location, name: str) -> Location:
     return replace(place, field=f"{place.field}.{name}" if place.field else name)
 
 
@@ -367,7 +367,7 @@ def _visible(schema: Schema, reads: bool) -> dict[str, Node]:
 
 
 def _additional(
-    old: Schema, new: Schema, place: Place, reads: bool, trail: frozenset[tuple[str, str]]
+    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
 ) -> Iterator[Change]:
     key = "additionalProperties"
     before, after = (True if schema.get(key) in (None, {}) else schema.get(key) for schema in (old, new))
@@ -379,7 +379,9 @@ def _additional(
         yield Change(rating, new.at(key), "limit", what, (place,))
 
 
-def _items(old: Schema, new: Schema, place: Place, reads: bool, trail: frozenset[tuple[str, str]]) -> Iterator[Change]:
+def _items(
+    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
+) -> Iterator[Change]:
     here = replace(place, field=f"{place.field}[]")
     if "items" in old.keys and "items" in new.keys:
         yield from compare_schemas(old.keys["items"], new.keys["items"], here, reads, trail)
@@ -389,14 +391,16 @@ def _items(old: Schema, new: Schema, place: Place, reads: bool, trail: frozenset
         yield Change(rating, new.at("items"), "type", what, (here,))
 
 
-def added_change(title: str, node: Node, required: bool, place: Place) -> Change:
+def added_change(title: str, node: Node, required: bool, place: Location) -> Change:
     """Something new that we may, or must, send."""
     if required:
         return Change(Rating.BREAKING, node.path, "required", f"{title} is new, and required", (place,))
     return Change(Rating.COMPATIBLE, node.path, "new", f"{title} is new", (place,))
 
 
-def required_change(old: Any, new: Any, title: str, path: str, place: Place, reads: bool = False) -> Iterator[Change]:
+def required_change(
+    old: Any, new: Any, title: str, path: str, place: Location, reads: bool = False
+) -> Iterator[Change]:
     """Something in both that must be there in one of them only."""
     if bool(old) != bool(new):
         rating = Rating.COMPATIBLE if bool(new) == reads else Rating.BREAKING

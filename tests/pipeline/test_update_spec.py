@@ -17,39 +17,43 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import contract
 import pytest
-import regenerate
-import report
-import source
-import spec_diff
-import update_spec
-import upgrade_generator
-import words
-from apis import APIS, Api
-from contract import surface
-from convert import to_openapi3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schema_diff import Change, Place, Rating
-from spec import SpecError, apply_overlay, dump, is_word, parse, resolve, validate
+
+from scripts.pipeline import (
+    conformance,
+    document_diff,
+    download,
+    prose,
+    regenerate,
+    report,
+    update_spec,
+    upgrade_generator,
+)
+from scripts.pipeline.apis import APIS, Api
+from scripts.pipeline.contract import surface
+from scripts.pipeline.convert import to_openapi3
+from scripts.pipeline.document import SpecError, dump, is_annotation, parse, resolve, validate
+from scripts.pipeline.overlay import apply_overlay
+from scripts.pipeline.schema_diff import Change, Location, Rating
 
 from .mutations import MUTATIONS, OPENAPI, REFUSED, V1, V2, Document, Edit, Mutation, add, drop, published, put, rename
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIVE = ROOT / "openapi"
-VENDOR = Path(__file__).parents[2] / "shared" / "specs"
+VENDOR = ROOT.parent / "shared" / "specs"
 NEEDS_VENDOR = pytest.mark.skipif(not VENDOR.is_dir(), reason="the vendor's own documents are not part of the project")
 BOTH = pytest.mark.parametrize("name", [V1, V2])
 KNOWN = {
-    V1: json.loads((OPENAPI / update_spec.WORDS).read_bytes())["gateway-v1"],
-    V2: json.loads((OPENAPI / update_spec.WORDS).read_bytes())["sms-v2"],
+    V1: json.loads((OPENAPI / update_spec.FINGERPRINTS).read_bytes())["gateway-v1"],
+    V2: json.loads((OPENAPI / update_spec.FINGERPRINTS).read_bytes())["sms-v2"],
 }
 
 
 def compare(name: str, document: Document) -> list[Change]:
     """The changes from a published document to another."""
-    return spec_diff.compare(converted(name), to_openapi3(document, "#"), KNOWN[name])
+    return document_diff.compare(converted(name), to_openapi3(document, "#"), KNOWN[name])
 
 
 @functools.cache
@@ -119,7 +123,7 @@ def test_several_changes_at_once_are_all_there_the_worst_first() -> None:
         ("text", "reworded"),
         ("text", "version 1.0.0 is now 1.1.0"),
     ]
-    written_out = parse((ROOT / "tests" / "specs" / "gateway-v1-busy-release.yaml").read_bytes(), "busy")
+    written_out = parse((Path(__file__).parent / "specs" / "gateway-v1-busy-release.yaml").read_bytes(), "busy")
     assert written_out == busy.document(), "the document that docs/spec-changes.md tries out is this one"
 
 
@@ -191,7 +195,7 @@ def test_what_the_documents_of_today_do_not_say_is_compared_too(
     old, new = mutated(V2, *before), mutated(V2, *after)
     for document in (old, new):
         validate(document, "#")
-    changes = spec_diff.compare(to_openapi3(old, "#"), to_openapi3(new, "#"), {})
+    changes = document_diff.compare(to_openapi3(old, "#"), to_openapi3(new, "#"), {})
     found = [f"{change.rating}: {change.what}" for change in changes if "words are" not in change.what]
     assert sorted(set(found)) == sorted(set(expected))
 
@@ -219,7 +223,7 @@ def test_a_schema_that_makes_no_sense_is_refused(schemas: dict[str, Any], messag
 def test_a_field_that_goes_and_was_never_offered_needs_nothing(tmp_path: Path) -> None:
     found = examined(tmp_path, V2, drop("paths > /openapi.yaml"))
     assert [report.advice("sms-v2", change) for change in found.changes] == [report.ADVICE["operation-gone"][0]]
-    [change] = spec_diff.compare(
+    [change] = document_diff.compare(
         to_openapi3(mutated(V2, put(f"{STORED} > cost", NUMBER)), "#"), to_openapi3(published(V2), "#"), {}
     )
     assert report.advice("sms-v2", change) == "nothing: the facade does not use it"
@@ -258,9 +262,9 @@ def facts(node: Any, place: tuple[str | int, ...] = (), names: bool = False) -> 
     """Every key and item of a document that is not words."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if names or not is_word(key):
+            if names or not is_annotation(key):
                 yield (*place, key)
-                yield from facts(value, (*place, key), words.below(node, key, names))
+                yield from facts(value, (*place, key), prose.below(node, key, names))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield (*place, index)
@@ -348,14 +352,14 @@ def test_other_words_everywhere_are_rated_text_and_none_is_missed(name: str) -> 
         if not isinstance(node, dict):
             return node
         return {
-            key: "other words" if not names and is_word(key) else reword(value, words.below(node, key, names))
+            key: "other words" if not names and is_annotation(key) else reword(value, prose.below(node, key, names))
             for key, value in node.items()
         }
 
     document = published(name)
     changes = compare(name, reword(document))
     assert {change.rating for change in changes} == {Rating.TEXT}
-    assert len(changes) == len(words.words(to_openapi3(document, "#")))
+    assert len(changes) == len(prose.texts(to_openapi3(document, "#")))
     assert {change.words for change in changes} == {"other words"}
 
 
@@ -437,30 +441,33 @@ def test_the_vendors_new_words_are_shown_but_not_written_into_a_file(tmp_path: P
 @pytest.mark.parametrize(
     ("api", "place", "expected"),
     [
-        ("gateway-v1", Place("POST /messages", "request", "class"), "Modica.send(class_)"),
-        ("gateway-v1", Place("POST /messages/broadcast", "request", "destination[]"), "Modica.broadcast(destinations)"),
+        ("gateway-v1", Location("POST /messages", "request", "class"), "Modica.send(class_)"),
         (
-            "gateway-v1", Place("POST /messages/broadcast", "answer 201", "[].message"),
+            "gateway-v1", Location("POST /messages/broadcast", "request", "destination[]"),
+            "Modica.broadcast(destinations)",
+        ),
+        (
+            "gateway-v1", Location("POST /messages/broadcast", "answer 201", "[].message"),
             "Modica.broadcast: BroadcastOutcome.reason",
         ),
-        ("gateway-v1", Place("GET /messages/{number}", "path", "number"), "Modica.get(message_id)"),
+        ("gateway-v1", Location("GET /messages/{number}", "path", "number"), "Modica.get(message_id)"),
         (
-            "gateway-v1", Place("POST /messages", "answer 201", "header location"),
+            "gateway-v1", Location("POST /messages", "answer 201", "header location"),
             "Modica.send: SubmittedMessage.location",
         ),
-        ("gateway-v1", Place("POST /messages", "answer default", "code"), "Modica.send: GatewayError"),
-        ("gateway-v1", Place("POST /messages", "request"), "Modica.send"),
-        ("gateway-v1", Place(), "every call"),
-        ("gateway-v1", Place("PUT /messages"), None),
-        ("sms-v2", Place("GET /messages", "query", "id"), "ModicaV2.get(message_id)"),
-        ("sms-v2", Place("POST /messages", "path", "x"), None),
-        ("sms-v2", Place("POST /messages", "callback status answered 200"), "parse_callback"),
-        ("sms-v2", Place("POST /messages", "callback status", "id"), "parse_callback: DeliveryReceipt.message_id"),
-        ("sms-v2", Place("POST /messages", "callback click"), None),
+        ("gateway-v1", Location("POST /messages", "answer default", "code"), "Modica.send: GatewayError"),
+        ("gateway-v1", Location("POST /messages", "request"), "Modica.send"),
+        ("gateway-v1", Location(), "every call"),
+        ("gateway-v1", Location("PUT /messages"), None),
+        ("sms-v2", Location("GET /messages", "query", "id"), "ModicaV2.get(message_id)"),
+        ("sms-v2", Location("POST /messages", "path", "x"), None),
+        ("sms-v2", Location("POST /messages", "callback status answered 200"), "parse_callback"),
+        ("sms-v2", Location("POST /messages", "callback status", "id"), "parse_callback: DeliveryReceipt.message_id"),
+        ("sms-v2", Location("POST /messages", "callback click"), None),
     ],
 )  # fmt: skip
 def test_a_place_in_a_document_leads_to_what_the_facade_makes_of_it(
-    api: str, place: Place, expected: str | None
+    api: str, place: Location, expected: str | None
 ) -> None:
     assert surface(api, place) == expected
 
@@ -473,7 +480,7 @@ def test_a_place_in_a_document_leads_to_what_the_facade_makes_of_it(
 def test_the_vendors_document_restated_is_our_published_file(ours: str, theirs: str) -> None:
     document = parse((VENDOR / theirs).read_bytes(), theirs)
     live = parse((LIVE / ours).read_bytes(), ours)
-    assert dump(words.restate(document, live)) == dump(live)
+    assert dump(prose.restate(document, live)) == dump(live)
 
 
 @BOTH
@@ -504,7 +511,7 @@ def test_nothing_of_the_vendors_words_is_taken_over_and_every_fact_is() -> None:
     ):
         edit(theirs)
     ours = published(V2)
-    restated = words.restate(shuffled(theirs, random.Random(1)), ours)
+    restated = prose.restate(shuffled(theirs, random.Random(1)), ours)
     validate(restated, "#")
     assert secret not in json.dumps(restated)
     assert restated["components"]["schemas"]["SingleMessage"]["properties"]["description"] == {
@@ -521,7 +528,7 @@ def test_nothing_of_the_vendors_words_is_taken_over_and_every_fact_is() -> None:
 
 def test_an_address_that_is_no_known_white_label_is_a_fact() -> None:
     theirs = {**published(V1), "host": "api.example.com"}
-    assert words.restate(theirs, published(V1))["host"] == "api.example.com"
+    assert prose.restate(theirs, published(V1))["host"] == "api.example.com"
 
 
 # Where a document is read from ------------------------------------------------------------------------------------
@@ -562,8 +569,8 @@ def test_a_document_is_read_from_the_web(site: Any) -> None:
     address, pages = site
     pages["/v1.yaml"] = (200, {}, b"swagger: '2.0'")
     pages["/moved"] = (302, {"Location": "/v1.yaml"}, b"")
-    assert source.read(f"{address}/v1.yaml") == b"swagger: '2.0'"
-    assert source.read(f"{address}/moved") == b"swagger: '2.0'"
+    assert download.read(f"{address}/v1.yaml") == b"swagger: '2.0'"
+    assert download.read(f"{address}/moved") == b"swagger: '2.0'"
 
 
 @pytest.mark.parametrize(
@@ -573,7 +580,7 @@ def test_a_document_is_read_from_the_web(site: Any) -> None:
         ((503, {}, b""), "answered HTTP 503"),
         ((200, {"Content-Length": "100"}, b"swagger: '2.0'"), "cannot be read: cut short: 14 of 100 bytes came"),
         ((200, {"Content-Length": "x"}, b""), "cannot be read: "),
-        ((200, {}, b"x" * (source.MOST_BYTES + 1)), "is larger than 4 MiB"),
+        ((200, {}, b"x" * (download.MAX_BYTES + 1)), "is larger than 4 MiB"),
         ((302, {"Location": "http://example.com/v1.yaml"}, b""), "must be an https address"),
         ((302, {"Location": "file:///etc/passwd"}, b""), "answered HTTP 302"),
         ((302, {"Location": "/page"}, b""), "answered HTTP 302"),
@@ -584,7 +591,7 @@ def test_what_does_not_come_whole_from_where_it_may_come_is_refused(page: Any, m
     address, pages = site
     pages["/page"] = page
     with pytest.raises(SpecError, match=message) as caught:
-        source.read(f"{address}/page")
+        download.read(f"{address}/page")
     assert "\n" not in str(caught.value)
     assert "canary" not in str(caught.value)
 
@@ -593,7 +600,7 @@ def test_a_site_that_takes_too_long_is_given_up(site: Any) -> None:
     address, pages = site
     pages["/page"] = (200, {}, b"swagger: '2.0'")
     with pytest.raises(SpecError, match=r"cannot be read: took longer than 1e-09 seconds|timed out"):
-        source.read(f"{address}/page", seconds=1e-9)
+        download.read(f"{address}/page", seconds=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -608,16 +615,16 @@ def test_a_site_that_takes_too_long_is_given_up(site: Any) -> None:
 )
 def test_an_address_that_is_not_https_or_holds_credentials_is_refused_unread(address: str) -> None:
     with pytest.raises(SpecError, match="must ") as caught:
-        source.read(address)
+        download.read(address)
     assert "canary" not in str(caught.value)
 
 
 def test_a_file_is_called_by_its_bare_name_and_bounded_like_a_page(tmp_path: Path) -> None:
-    (tmp_path / "big.yaml").write_bytes(b"x" * (source.MOST_BYTES + 1))
+    (tmp_path / "big.yaml").write_bytes(b"x" * (download.MAX_BYTES + 1))
     with pytest.raises(SpecError, match=r"^big\.yaml: is larger"):
-        source.read(str(tmp_path / "big.yaml"))
+        download.read(str(tmp_path / "big.yaml"))
     with pytest.raises(SpecError, match=r"^none\.yaml: cannot be read: .*No such file"):
-        source.read(str(tmp_path / "none.yaml"))
+        download.read(str(tmp_path / "none.yaml"))
 
 
 def test_the_default_addresses_are_those_of_the_sources() -> None:
@@ -647,21 +654,21 @@ def generate_once(product: Path, package: Path) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything the pipeline reads and writes, as the documents of the table make it."""
     monkeypatch.setattr(regenerate, "generate", generate_once)
-    desk = tmp_path / "desk"
-    desk.mkdir()
-    regenerate.build(OPENAPI, desk)
-    shutil.copytree(OPENAPI, desk / "openapi", dirs_exist_ok=True)
-    shutil.copytree(ROOT / "scripts", desk / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    return desk
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    regenerate.build(OPENAPI, workspace)
+    shutil.copytree(OPENAPI, workspace / "openapi", dirs_exist_ok=True)
+    shutil.copytree(ROOT / "scripts", workspace / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    return workspace
 
 
 @pytest.fixture
-def update(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs update_spec.py on the desk: exit status, what it printed, what it complained of."""
-    monkeypatch.setattr(update_spec, "ROOT", desk)
+def update(workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs update_spec.py on the workspace: exit status, what it printed, what it complained of."""
+    monkeypatch.setattr(update_spec, "ROOT", workspace)
 
     def update(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["update_spec.py", *arguments])
@@ -671,11 +678,11 @@ def update(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return update
 
 
-def check(desk: Path) -> tuple[int, str]:
-    """Run `make check-generated` on the desk."""
+def check(workspace: Path) -> tuple[int, str]:
+    """Run `make check-generated` on the workspace."""
     done = subprocess.run(
-        [sys.executable, "scripts/regenerate.py", "--check"],
-        cwd=desk,
+        [sys.executable, "-m", "scripts.pipeline.regenerate", "--check"],
+        cwd=workspace,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -690,7 +697,7 @@ def lines_changed(before: str, after: str) -> list[str]:
 
 
 def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
-    desk: Path, tmp_path: Path, update: Any
+    workspace: Path, tmp_path: Path, update: Any
 ) -> None:
     vendors = shuffled(
         mutated(
@@ -703,10 +710,10 @@ def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
         ),
         random.Random(7),
     )
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     code, out, err = update(written(vendors, tmp_path))
     assert (code, err) == (0, "")
-    after = regenerate.read_tree(desk)
+    after = regenerate.read_tree(workspace)
     assert sorted(name for name in {*before, *after} if before.get(name) != after.get(name)) == [
         "generated/modica_gateway_v1/models/message_common.py",
         "generated/modica_gateway_v1/models/new_broadcast.py",
@@ -715,8 +722,8 @@ def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
         "openapi/gateway-v1.openapi.yaml",
         "openapi/lock.json",
         "openapi/published/SOURCES.md",
+        "openapi/published/fingerprints.json",
         "openapi/published/gateway-v1.swagger.yaml",
-        "openapi/published/words.json",
     ]
     old, new = (tree["openapi/published/gateway-v1.swagger.yaml"].decode() for tree in (before, after))
     assert lines_changed(old, new) == [
@@ -734,64 +741,66 @@ def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
     changes = after["openapi/CHANGES.md"].decode()
     assert changes.startswith("# What changed in the published documents\n")
     assert "- **maxLength tightened, 20 is now 11**" in changes
-    assert check(desk) == (0, "openapi/ and generated/ are what the pipeline makes\n")
+    assert check(workspace) == (0, "openapi/ and generated/ are what the pipeline makes\n")
     assert update(written(vendors, tmp_path)) == (0, "new.json: no change to gateway-v1\n", "")
-    assert regenerate.read_tree(desk) == after
+    assert regenerate.read_tree(workspace) == after
 
 
-def test_reports_pile_up_newest_first(desk: Path, tmp_path: Path, update: Any) -> None:
+def test_reports_pile_up_newest_first(workspace: Path, tmp_path: Path, update: Any) -> None:
     assert update(written(mutated(V1, put("info > version", "1.1.0")), tmp_path))[0] == 0
     assert update(written(mutated(V2, put("info > version", "1.2.0")), tmp_path))[0] == 0
-    changes = (desk / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
+    changes = (workspace / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
     assert changes.count("# What changed in the published documents") == 1
     assert 0 < changes.index("version 1.0.0 is now 1.2.0") < changes.index("version 1.0.0 is now 1.1.0")
 
 
-def test_both_documents_can_be_taken_over_at_once_but_not_one_twice(desk: Path, tmp_path: Path, update: Any) -> None:
+def test_both_documents_can_be_taken_over_at_once_but_not_one_twice(
+    workspace: Path, tmp_path: Path, update: Any
+) -> None:
     first = written(mutated(V1, put("info > version", "1.1.0")), tmp_path, "v1")
     second = written(mutated(V2, put("info > version", "1.2.0")), tmp_path, "v2")
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     assert update(first, first) == (
         2,
         "",
         "update-spec: v1, v1: two documents of one service: give one; nothing was changed\n",
     )
-    assert regenerate.read_tree(desk) == before
+    assert regenerate.read_tree(workspace) == before
     assert update(first, second)[0] == 0
-    after = regenerate.read_tree(desk)
+    after = regenerate.read_tree(workspace)
     assert b"version: 1.1.0" in after["openapi/gateway-v1.openapi.yaml"]
     assert b"version: 1.2.0" in after["openapi/sms-v2.openapi.yaml"]
 
 
-def test_v1_as_openapi_3_1_gives_the_same_client(desk: Path, tmp_path: Path, update: Any) -> None:
+def test_v1_as_openapi_3_1_gives_the_same_client(workspace: Path, tmp_path: Path, update: Any) -> None:
     document = {**to_openapi3(published(V1), "#"), "openapi": "3.1.0"}
     document["components"]["schemas"]["MessageCommon"]["properties"]["reference"] = {"type": ["string", "null"]}
-    before = regenerate.read_tree(desk / "generated")
+    before = regenerate.read_tree(workspace / "generated")
     code, out, err = update(written(document, tmp_path))
     assert (code, err) == (0, "")
     assert "published as OpenAPI 3.1, before as Swagger 2.0" in out
-    after = regenerate.read_tree(desk / "generated")
+    after = regenerate.read_tree(workspace / "generated")
     assert sorted(name for name in before if before[name] != after[name]) == [
         "modica_gateway_v1/models/message_common.py",
         "modica_gateway_v1/models/new_broadcast.py",
         "modica_gateway_v1/models/new_message.py",
     ]
     assert b"reference: None | str | Unset = UNSET" in after["modica_gateway_v1/models/new_message.py"]
-    assert check(desk)[0] == 0
-    stated = (desk / "openapi" / V1).read_text(encoding="utf-8")
+    assert check(workspace)[0] == 0
+    stated = (workspace / "openapi" / V1).read_text(encoding="utf-8")
     assert "openapi: 3.1.0" in stated
     assert "description: Submit one message for one destination." in stated, "our words moved along"
 
 
-def test_other_words_alone_change_no_fact_and_are_reported_once(desk: Path, tmp_path: Path, update: Any) -> None:
+def test_other_words_alone_change_no_fact_and_are_reported_once(workspace: Path, tmp_path: Path, update: Any) -> None:
     document = mutated(V2, put("components > schemas > Uuid > description", "Any UUID."))
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     code, out, _ = update(written(document, tmp_path))
     assert (code, out.count("reworded")) == (0, 1)
-    after = regenerate.read_tree(desk)
+    after = regenerate.read_tree(workspace)
     assert sorted(name for name in after if before.get(name) != after[name]) == [
         "openapi/CHANGES.md",
-        "openapi/published/words.json",
+        "openapi/published/fingerprints.json",
     ]
     assert update(written(document, tmp_path))[1] == "new.json: no change to sms-v2\n"
 
@@ -865,9 +874,9 @@ REFERENCE = f"{COMMON} > reference"
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_over_leaves_every_byte_and_says_why_on_one_line(
-    name: str, edits: list[Any], cause: str, desk: Path, tmp_path: Path, update: Any
+    name: str, edits: list[Any], cause: str, workspace: Path, tmp_path: Path, update: Any
 ) -> None:
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     code, out, err = update(written(mutated(name, *edits), tmp_path))
     assert code == 2
     assert err.startswith(cause), err
@@ -875,8 +884,8 @@ def test_what_cannot_be_taken_over_leaves_every_byte_and_says_why_on_one_line(
     assert err.count("\n") == 1
     if out:
         assert "### In the way\n\n- " in out, "the report is given all the same"
-    assert regenerate.read_tree(desk) == before
-    assert sorted(path.name for path in desk.iterdir()) == ["generated", "openapi", "scripts"]
+    assert regenerate.read_tree(workspace) == before
+    assert sorted(path.name for path in workspace.iterdir()) == ["generated", "openapi", "scripts"]
 
 
 @pytest.mark.parametrize(
@@ -885,13 +894,13 @@ def test_what_cannot_be_taken_over_leaves_every_byte_and_says_why_on_one_line(
      b'{"a":' * 900 + b"1" + b"}" * 900],
     ids=["empty", "HTML", "not text", "cut", "deep", "bare", "deep and whole"],
 )  # fmt: skip
-def test_what_is_no_document_changes_nothing(data: bytes, desk: Path, tmp_path: Path, update: Any) -> None:
+def test_what_is_no_document_changes_nothing(data: bytes, workspace: Path, tmp_path: Path, update: Any) -> None:
     (tmp_path / "new.yaml").write_bytes(data)
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     code, out, err = update(str(tmp_path / "new.yaml"))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("update-spec: new.yaml")
-    assert regenerate.read_tree(desk) == before
+    assert regenerate.read_tree(workspace) == before
 
 
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
@@ -906,7 +915,7 @@ def test_a_document_cut_at_any_line_is_refused(api: Api, tmp_path: Path) -> None
 
 
 def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
-    desk: Path, tmp_path: Path, update: Any
+    workspace: Path, tmp_path: Path, update: Any
 ) -> None:
     document = mutated(
         V2,
@@ -926,15 +935,18 @@ def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
         "$.components.schemas.SingleMessage.properties.sms_class",
         "$.components.schemas.StatusCallback.properties",
     ]
-    code, said = check(desk)
+    code, said = check(workspace)
     assert code == 1
     assert "changes nothing: the document says this itself, drop the action" in said
-    overlay = desk / "openapi" / "overlays" / "sms-v2.overlay.yaml"
+    overlay = workspace / "openapi" / "overlays" / "sms-v2.overlay.yaml"
     kept = parse(overlay.read_bytes(), "overlay")
     for line in reversed(redundant.strip().splitlines()):
         del kept["actions"][int(line.split(" action ")[1].split()[0]) - 1]
     overlay.write_text(dump(kept), encoding="utf-8")
-    assert subprocess.run([sys.executable, "scripts/regenerate.py"], cwd=desk, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-m", "scripts.pipeline.regenerate"], cwd=workspace, check=False).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -950,14 +962,14 @@ def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
     ids=["same", "text", "compatible", "breaking", "in the way", "unreadable"],
 )
 def test_diff_spec_touches_nothing_and_tells_by_its_exit_status(
-    name: str, edits: list[Any], code: int, desk: Path, tmp_path: Path, update: Any
+    name: str, edits: list[Any], code: int, workspace: Path, tmp_path: Path, update: Any
 ) -> None:
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     found, out, err = update("--diff", written(mutated(name, *edits), tmp_path))
     assert found == code, out + err
     assert bool(err) == (code == 2)
-    assert regenerate.read_tree(desk) == before
-    assert sorted(path.name for path in desk.iterdir()) == ["generated", "openapi", "scripts"]
+    assert regenerate.read_tree(workspace) == before
+    assert sorted(path.name for path in workspace.iterdir()) == ["generated", "openapi", "scripts"]
 
 
 def test_the_transcript_in_the_documentation_is_what_the_command_prints(update: Any) -> None:
@@ -970,7 +982,7 @@ def test_the_transcript_in_the_documentation_is_what_the_command_prints(update: 
     assert day.sub("today", out).strip() == day.sub("today", expected).strip()
 
 
-def test_the_report_can_be_read_by_a_program(desk: Path, tmp_path: Path, update: Any) -> None:
+def test_the_report_can_be_read_by_a_program(workspace: Path, tmp_path: Path, update: Any) -> None:
     code, out, err = update("--diff", "--json", written(mutated(V1, drop(REFERENCE)), tmp_path))
     assert (code, err) == (1, "")
     [found] = json.loads(out)
@@ -999,12 +1011,14 @@ def test_the_report_can_be_read_by_a_program(desk: Path, tmp_path: Path, update:
     ]
 
 
-def test_a_document_is_taken_over_from_the_web_and_named_by_its_address(desk: Path, site: Any, update: Any) -> None:
+def test_a_document_is_taken_over_from_the_web_and_named_by_its_address(
+    workspace: Path, site: Any, update: Any
+) -> None:
     address, pages = site
     text = dump(mutated(V1, put("info > version", "1.1.0")))
     pages["/v1.yaml"] = (200, {}, text.encode())
     assert update(f"{address}/v1.yaml")[0] == 0
-    assert f"From {address}/v1.yaml: " in (desk / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
+    assert f"From {address}/v1.yaml: " in (workspace / "openapi" / "CHANGES.md").read_text(encoding="utf-8")
     pages["/v1.yaml"] = (200, {"Content-Length": str(len(text))}, text[:-200].encode())
     code, _, err = update(f"{address}/v1.yaml")
     assert (code, "cut short" in err) == (2, True)
@@ -1019,16 +1033,16 @@ def test_without_a_document_both_of_the_vendors_addresses_are_asked(
         asked.append(where)
         return (OPENAPI / (V1 if "v1" in where else V2)).read_bytes()
 
-    monkeypatch.setattr(source, "read", read)
+    monkeypatch.setattr(download, "read", read)
     code, out, _ = update()
     assert (code, asked) == (0, [api.source for api in APIS])
     assert out.splitlines() == [f"{api.source}: no change to {api.name}" for api in APIS]
 
 
 def test_a_swap_that_fails_leaves_every_byte(
-    desk: Path, tmp_path: Path, update: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, tmp_path: Path, update: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     rename = Path.rename
 
     def stumble(path: Path, target: Path) -> Path:
@@ -1039,7 +1053,7 @@ def test_a_swap_that_fails_leaves_every_byte(
     monkeypatch.setattr(Path, "rename", stumble)
     code, _, err = update(written(mutated(V1, put("info > version", "1.1.0")), tmp_path))
     assert (code, err) == (2, "update-spec: the disk is full; nothing was changed\n")
-    assert regenerate.read_tree(desk) == before
+    assert regenerate.read_tree(workspace) == before
 
 
 # The generator itself ---------------------------------------------------------------------------------------------
@@ -1051,12 +1065,12 @@ def same_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_newest_generator_is_tried_elsewhere_and_its_difference_is_shown(
-    same_tools: None, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    same_tools: None, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(upgrade_generator, "ROOT", desk)
-    types = desk / "generated" / "modica_sms_v2" / "types.py"
+    monkeypatch.setattr(upgrade_generator, "ROOT", workspace)
+    types = workspace / "generated" / "modica_sms_v2" / "types.py"
     types.write_text(types.read_text(encoding="utf-8") + "\nOLD = 1\n", encoding="utf-8")
-    before = regenerate.read_tree(desk)
+    before = regenerate.read_tree(workspace)
     assert upgrade_generator.main() == 0
     out = capsys.readouterr().out
     assert out.startswith("--- a/generated/modica_sms_v2/types.py\n+++ b/generated/modica_sms_v2/types.py\n")
@@ -1064,14 +1078,14 @@ def test_the_newest_generator_is_tried_elsewhere_and_its_difference_is_shown(
     versions = json.loads((LIVE / "lock.json").read_bytes())["tools"]
     said = [f"{tool}: {versions[tool]} here, {versions[tool]} is the newest" for tool in upgrade_generator.UPGRADED]
     assert out.splitlines()[-3:] == [*said, "2 lines of generated/ would change"]
-    assert regenerate.read_tree(desk) == before
+    assert regenerate.read_tree(workspace) == before
 
 
 def test_a_generator_the_facade_cannot_live_with_is_told_apart(
     same_tools: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    need = contract.Unmet("sms-v2", "ModicaV2.send", "#", "", "something else")
-    monkeypatch.setattr(contract, "unmet", lambda generated: [need])
+    need = conformance.Unmet("sms-v2", "ModicaV2.send", "#", "", "something else")
+    monkeypatch.setattr(conformance, "unmet", lambda generated: [need])
 
     def run(*command: str | Path) -> None:
         for name in ("openapi", "generated"):

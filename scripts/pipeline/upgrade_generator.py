@@ -15,9 +15,9 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-import contract
-from apis import ROOT
-from regenerate import outputs
+from . import conformance
+from .apis import ROOT
+from .regenerate import outputs
 
 UPGRADED = ("openapi-python-client", "ruff")
 
@@ -33,7 +33,7 @@ def environment(folder: Path) -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr or done.stdout).strip())
 
@@ -51,7 +51,7 @@ def main() -> int:
         built = Path(scratch, "built")
         try:
             python = environment(Path(scratch, "venv"))
-            _run(python, ROOT / "scripts" / "regenerate.py", "--into", built)
+            _run(python, "-m", f"{__package__}.regenerate", "--into", built)
         except (RuntimeError, OSError) as error:
             print(f"upgrade-generator: {error}", file=sys.stderr)
             return 1
@@ -62,7 +62,7 @@ def main() -> int:
             print(f"{tool}: {locks[0][tool]} here, {locks[1][tool]} is the newest")
         changes = [line for line in diff if line.startswith(("+", "-")) and not line.startswith(("+++", "---"))]
         print(f"{len(changes)} lines of generated/ would change" if changes else "nothing would change")
-        unmet = contract.unmet(built / "generated")
+        unmet = conformance.unmet(built / "generated")
         for need in unmet:
             print(f"not met any more: {need}")
         return 1 if unmet else 0

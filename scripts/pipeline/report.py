@@ -6,34 +6,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract import surface
-from schema_diff import Change, Place, Rating
+from .contract import surface
+from .schema_diff import Change, Location, Rating
 
 # What to do about a kind of change: when it breaks something, and when it does not.
 ADVICE: dict[str, tuple[str, str]] = {
     "server": (
-        "find out whether the service moved; base URLs are in _v1.py and _v2.py, known hosts in scripts/words.py",
+        "find out whether the service moved; base URLs are in _v1.py and _v2.py, known hosts in apis.py",
         "nothing, unless users should know the new address: base_url is their option",
     ),
     "operation-gone": (
-        "ask the vendor; if it is final, take it out of scripts/contract.py, overlay and facade: a major version",
+        "ask the vendor; if it is final, take it out of contract.py, overlay and facade: a major version",
         "",
     ),
     "callback-gone": (
-        "ask the vendor; if it is final, say so in callbacks.py and the README, and take it out of scripts/contract.py",
+        "ask the vendor; if it is final, say so in callbacks.py and the README, and take it out of contract.py",
         "",
     ),
     "field-gone": (
-        "ask the vendor; if it was renamed, rename it in scripts/contract.py, overlay and facade, else deprecate it",
+        "ask the vendor; if it was renamed, rename it in contract.py, overlay and facade, else deprecate it",
         "",
     ),
-    "new": ("", "nothing breaks; to offer it, add it to scripts/contract.py and the facade"),
+    "new": ("", "nothing breaks; to offer it, add it to contract.py and the facade"),
     "required": (
-        "what we send or read may lack it: make it an argument or let it be absent, and change scripts/contract.py",
+        "what we send or read may lack it: make it an argument or let it be absent, and change contract.py",
         "nothing",
     ),
     "type": (
-        "change the type in scripts/contract.py, and how _v1.py or _v2.py writes or reads it",
+        "change the type in contract.py, and how _v1.py or _v2.py writes or reads it",
         "nothing, unless the facade should promise more than before",
     ),
     "limit": (
@@ -49,7 +49,7 @@ ADVICE: dict[str, tuple[str, str]] = {
         "nothing is sent by default; correct docstrings that quote the default",
     ),
     "status": (
-        "the facade takes one status for success: change it in scripts/contract.py, and in _v1.py or _v2.py",
+        "the facade takes one status for success: change it in contract.py, and in _v1.py or _v2.py",
         "nothing: errors are read whatever their number",
     ),
     "media-type": (
@@ -102,7 +102,7 @@ class Report:
         ]
 
 
-def _spot(place: Place) -> str:
+def _spot(place: Location) -> str:
     return ", ".join(filter(None, (place.operation, place.part, place.field)))
 
 

@@ -11,10 +11,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from schema_diff import (
+from .apis import OWN_HOST, WHITE_LABELS
+from .document import METHODS, Document, at, is_annotation, operation_name, wire_path
+from .prose import reworded
+from .schema_diff import (
     Change,
+    Location,
     Node,
-    Place,
     Rating,
     added_change,
     canonical,
@@ -23,8 +26,6 @@ from schema_diff import (
     root,
     show,
 )
-from spec import METHODS, Document, at, is_word
-from words import OWN_HOST, WHITE_LABELS, reworded
 
 
 def compare(old: Document, new: Document, known_words: Mapping[str, str]) -> list[Change]:
@@ -65,7 +66,7 @@ def _service(old: Document, new: Document) -> Iterator[Change]:
         # One more address is an offer; one less, or another, is a move.
         rating = Rating.COMPATIBLE if before < after else Rating.BREAKING
         what = f"server address {_list(before)} is now {_list(after)}"
-        yield Change(rating, "#/servers", "server", what, (Place(),))
+        yield Change(rating, "#/servers", "server", what, (Location(),))
     if old["info"]["version"] != new["info"]["version"]:
         what = f"version {old['info']['version']} is now {new['info']['version']}"
         yield Change(Rating.TEXT, "#/info/version", "restated", what)
@@ -87,7 +88,7 @@ def _list(values: Iterable[object]) -> str:
 def _names(old: Document, new: Document) -> Iterator[Change]:
     """Named parts that are gone or lie idle: nothing on the wire, but overlays and generated classes use the names."""
     for kind in sorted({*old.get("components", {}), *new.get("components", {})}):
-        if is_word(kind):
+        if is_annotation(kind):
             continue
         before, after = (document.get("components", {}).get(kind, {}) for document in (old, new))
         added = sorted(after.keys() - before.keys())
@@ -116,16 +117,6 @@ def _refers(node: Any, path: str) -> bool:
 # Operations --------------------------------------------------------------------------------------------------------
 
 
-def operation_name(method: str, path: str) -> str:
-    """What an operation is called here: "GET /messages/{messageid}"."""
-    return f"{method.upper()} {path}"
-
-
-def wire_path(path: str) -> str:
-    """A path as the wire knows it: what its parameters are called is no matter."""
-    return "/".join("{}" if part.startswith("{") and part.endswith("}") else part for part in path.split("/"))
-
-
 def _operations(old: Document, new: Document) -> Iterator[Change]:
     before, after = ({wire_path(path): path for path in document["paths"]} for document in (old, new))
     for wire in [*before, *(path for path in after if path not in before)]:
@@ -142,15 +133,15 @@ def _operations(old: Document, new: Document) -> Iterator[Change]:
                 yield from _operation(old_item, new_item, method, name)
             elif method in old_item.names:
                 what = f"operation {name} is gone"
-                yield Change(Rating.BREAKING, at(old_item.path, method), "operation-gone", what, (Place(name),))
+                yield Change(Rating.BREAKING, at(old_item.path, method), "operation-gone", what, (Location(name),))
             elif method in new_item.names:
                 what = f"operation {name} is new"
-                yield Change(Rating.COMPATIBLE, at(new_item.path, method), "new", what, (Place(name),))
+                yield Change(Rating.COMPATIBLE, at(new_item.path, method), "new", what, (Location(name),))
 
 
 def _operation(old_item: Node, new_item: Node, method: str, name: str) -> Iterator[Change]:
     old, new = old_item / method, new_item / method
-    place = Place(name)
+    place = Location(name)
     for key in ("operationId", "tags", "deprecated"):
         if ((old / key).value or None) != ((new / key).value or None):
             kind = "deprecated" if key == "deprecated" else "name"
@@ -185,7 +176,7 @@ def _callbacks(node: Node) -> Iterator[tuple[tuple[str, str, str], Node]]:
                     yield (name, method.upper(), address), node / name / address / method
 
 
-def _security(old: Node, new: Node, place: Place) -> Iterator[Change]:
+def _security(old: Node, new: Node, place: Location) -> Iterator[Change]:
     before, after = _schemes(old), _schemes(new)
     if before == after:
         return
@@ -220,7 +211,7 @@ def _way(way: frozenset[tuple[str, str, str]]) -> str:
 # Parameters, bodies, answers ---------------------------------------------------------------------------------------
 
 
-def _parameters(old_item: Node, new_item: Node, method: str, place: Place) -> Iterator[Change]:
+def _parameters(old_item: Node, new_item: Node, method: str, place: Location) -> Iterator[Change]:
     before, after = (_all_parameters(item, method) for item in (old_item, new_item))
     for key in [*before, *(key for key in after if key not in before)]:
         here = replace(place, part=key[0], field=(after.get(key) or before[key]).value["name"])
@@ -262,7 +253,7 @@ def _exploded(parameter: Node) -> bool | None:
     return parameter.value["in"] == "query" if explode is None else bool(explode)
 
 
-def _body(old: Node, new: Node, place: Place, reads: bool) -> Iterator[Change]:
+def _body(old: Node, new: Node, place: Location, reads: bool) -> Iterator[Change]:
     if old and not new:
         yield Change(Rating.BREAKING, old.path, "field-gone", "the body is gone", (place,))
     elif new and not old:
@@ -277,7 +268,7 @@ def _body(old: Node, new: Node, place: Place, reads: bool) -> Iterator[Change]:
         yield from _content(old / "content", new / "content", place, reads, new.path)
 
 
-def _content(old: Node, new: Node, place: Place, reads: bool, path: str) -> Iterator[Change]:
+def _content(old: Node, new: Node, place: Location, reads: bool, path: str) -> Iterator[Change]:
     before, after = list(old.names), list(new.names)
     for media_type in before:
         if media_type not in after:
@@ -302,7 +293,7 @@ def _content(old: Node, new: Node, place: Place, reads: bool, path: str) -> Iter
             yield Change(rating, there.path, "type", what, (place,))
 
 
-def _responses(old: Node, new: Node, place: Place, reads: bool) -> Iterator[Change]:
+def _responses(old: Node, new: Node, place: Location, reads: bool) -> Iterator[Change]:
     before, after = list(old.names), list(new.names)
     for status in [*before, *(status for status in after if status not in before)]:
         part = f"{place.part} answered {status}" if place.part else f"answer {status}"
@@ -322,7 +313,7 @@ def _responses(old: Node, new: Node, place: Place, reads: bool) -> Iterator[Chan
             yield from _answer(one, other, here)
 
 
-def _answer(old: Node, new: Node, place: Place) -> Iterator[Change]:
+def _answer(old: Node, new: Node, place: Location) -> Iterator[Change]:
     before, after = (
         {name.lower(): node / "headers" / name for name in (node / "headers").names} for node in (old, new)
     )

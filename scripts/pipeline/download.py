@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spec import SpecError
+from .document import SpecError
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 SECONDS = 30.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -36,14 +36,14 @@ def read(source: str, seconds: float = SECONDS) -> bytes:
         raise SpecError(name, f"answered HTTP {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise SpecError(name, f"cannot be read: {getattr(error, 'reason', None) or error}") from error
-    if len(data) > MOST_BYTES:
-        raise SpecError(name, f"is larger than {MOST_BYTES // 1024**2} MiB: that is no such document")
+    if len(data) > MAX_BYTES:
+        raise SpecError(name, f"is larger than {MAX_BYTES // 1024**2} MiB: that is no such document")
     return data
 
 
 def _open(source: str) -> bytes:
     with Path(source).open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(MAX_BYTES + 1)
 
 
 def _check(address: str) -> None:
@@ -75,7 +75,7 @@ def _fetch(address: str, seconds: float) -> bytes:
     with urllib.request.build_opener(_Redirects).open(address, timeout=seconds) as answer:
         while chunk := answer.read1(64 * 1024):
             data += chunk
-            if len(data) > MOST_BYTES:
+            if len(data) > MAX_BYTES:
                 return data
             if time.monotonic() > deadline:
                 raise TimeoutError(f"took longer than {seconds:g} seconds")

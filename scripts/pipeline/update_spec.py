@@ -19,18 +19,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import contract
-import source
-from apis import APIS, ROOT, Api
-from convert import to_openapi3
-from regenerate import OUTPUTS, build, sha256, swap
-from report import Report, as_json, markdown
-from schema_diff import Change, Rating
-from spec import METHODS, Document, SpecError, dump, parse, validate, version_of
-from spec_diff import compare, wire_path
-from words import fingerprints, restate
+from . import conformance, download
+from .apis import APIS, ROOT, Api
+from .convert import to_openapi3
+from .document import METHODS, Document, SpecError, dump, parse, validate, version_of, wire_path
+from .document_diff import compare
+from .prose import fingerprints, restate
+from .regenerate import OUTPUTS, build, sha256, swap
+from .report import Report, as_json, markdown
+from .schema_diff import Change, Rating
 
-WORDS = "published/words.json"
+FINGERPRINTS = "published/fingerprints.json"
 SOURCES = "published/SOURCES.md"
 CHANGES = "CHANGES.md"
 _HEAD = """# What changed in the published documents
@@ -58,8 +57,8 @@ class Stopped(Exception):  # noqa: N818 - not an error: the report says what sta
 
 def examine(where: str, inputs: Path) -> Candidate:
     """Read a document and compare it with what the folder `inputs` (an openapi/) has of the same service."""
-    name = source.name_of(where)
-    data = source.read(where)
+    name = download.name_of(where)
+    data = download.read(where)
     theirs = parse(data, name)
     try:
         validate(theirs, f"{name}#")
@@ -69,7 +68,7 @@ def examine(where: str, inputs: Path) -> Candidate:
     documents = {api: parse((inputs / api.published).read_bytes(), api.published) for api in APIS}
     converted = {api: to_openapi3(document, f"{api.published}#") for api, document in documents.items()}
     api = detect(new, converted, name)
-    known = json.loads((inputs / WORDS).read_bytes()).get(api.name, {})
+    known = json.loads((inputs / FINGERPRINTS).read_bytes()).get(api.name, {})
     changes = compare(converted[api], new, known)
     formats = [_format(document, name) for document in (documents[api], theirs)]
     if formats[0] != formats[1]:
@@ -115,11 +114,11 @@ def stage(candidates: Sequence[Candidate], root: Path, built: Path, day: str) ->
     inputs = built.with_name("inputs")
     for name in ("published", "overlays"):
         shutil.copytree(root / "openapi" / name, inputs / name)
-    words = json.loads((inputs / WORDS).read_bytes())
+    words = json.loads((inputs / FINGERPRINTS).read_bytes())
     for candidate in candidates:
         write_published(candidate, inputs)
         words[candidate.api.name] = dict(sorted(fingerprints(candidate.new).items()))
-    (inputs / WORDS).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
+    (inputs / FINGERPRINTS).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
     if any((inputs / api.published).read_bytes() != (root / "openapi" / api.published).read_bytes() for api in APIS):
         make(candidates, root, inputs, built)
     (built / "openapi").mkdir(exist_ok=True)
@@ -142,9 +141,9 @@ def make(candidates: Sequence[Candidate], root: Path, inputs: Path, built: Path)
     finally:
         for line in redundant:
             _report_for(candidates, line).redundant.append(line)
-    for need in contract.unmet(built / "generated"):
+    for need in conformance.unmet(built / "generated"):
         report = next((c.report for c in candidates if c.api.name == need.api), candidates[0].report)
-        report.obstacles.append(contract.explain(need, root / "openapi", built / "openapi"))
+        report.obstacles.append(conformance.explain(need, root / "openapi", built / "openapi"))
 
 
 def _report_for(candidates: Sequence[Candidate], line: str) -> Report:
@@ -192,14 +191,14 @@ def run(sources: Sequence[str], diff: bool, as_data: bool) -> int:
     """Compare, stage, report and, unless only the difference is asked for, replace."""
     candidates = [examine(where, ROOT / "openapi") for where in sources]
     if len({candidate.api for candidate in candidates}) < len(candidates):
-        raise SpecError(", ".join(map(source.name_of, sources)), "two documents of one service: give one")
+        raise SpecError(", ".join(map(download.name_of, sources)), "two documents of one service: give one")
     changed = [candidate for candidate in candidates if candidate.report.changes]
     day = datetime.now(UTC).date().isoformat()
     # The swap is a rename, so what is built must be on the same file system.
     with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=None if diff else ROOT) as scratch:
-        built, attic = Path(scratch, "built"), Path(scratch, "attic")
+        built, backup = Path(scratch, "built"), Path(scratch, "backup")
         built.mkdir()
-        attic.mkdir()
+        backup.mkdir()
         if changed:
             stage(changed, ROOT, built, day)
         if as_data:
@@ -215,7 +214,7 @@ def run(sources: Sequence[str], diff: bool, as_data: bool) -> int:
             raise Stopped(f"{obstacles[0]}{more}")
         if changed and not diff:
             names = (*OUTPUTS, f"openapi/{Path(SOURCES).parent}", f"openapi/{CHANGES}")
-            swap(built, ROOT, attic, [name for name in names if (built / name).exists()])
+            swap(built, ROOT, backup, [name for name in names if (built / name).exists()])
             if not as_data:
                 print("Taken over: `git diff` shows it. Do what is to be done above, then run `make check test`.")
     return 0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from spec import METHODS, Document, SpecError, at, known, version_of
+from .document import METHODS, Document, SpecError, at, known, version_of
 
 # What all three say of a value beside its type and format, in the same words.
 _CONSTRAINTS = (

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+
+OWN_HOST = "api.modicagroup.com"
+# The same service under another name: the vendor publishes its documents through this one.
+WHITE_LABELS = frozenset({OWN_HOST, "api.sms.optus.com.au"})
 
 
 @dataclass(frozen=True)

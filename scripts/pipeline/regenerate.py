@@ -1,6 +1,6 @@
 """Make the OpenAPI products, both generated packages and the lock from the published documents and the overlays.
 
-`regenerate.py` replaces them all or none of them; `--check` only says whether they are what it would make; `--into`
+`regenerate` replaces them all or none of them; `--check` only says whether they are what it would make; `--into`
 makes them elsewhere.
 """
 
@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-import contract
-from apis import APIS, ROOT, Api
-from convert import to_openapi3
-from spec import SpecError, apply_overlay, check_names, dump, parse, validate
+from . import conformance
+from .apis import APIS, ROOT, Api
+from .convert import to_openapi3
+from .document import SpecError, check_names, dump, parse, validate
+from .overlay import apply_overlay
 
 # What decides the bytes; pinned in pyproject.toml, repeated in the lock.
 TOOLS = ("openapi-python-client", "python-jsonpath", "pyyaml", "ruff")
@@ -129,12 +130,12 @@ def differences(old: dict[str, bytes], new: dict[str, bytes], words: tuple[str, 
 OUTPUTS = (*(f"openapi/{api.product}" for api in APIS), "openapi/lock.json", "generated")
 
 
-def swap(built: Path, root: Path, attic: Path, names: Sequence[str] = OUTPUTS) -> None:
+def swap(built: Path, root: Path, backup: Path, names: Sequence[str] = OUTPUTS) -> None:
     """Put what was built in the place of what is there, all of it or, when anything fails, none of it."""
     undo: list[tuple[Path, Path]] = []
     try:
         for name in names:
-            new, old, kept = built / name, root / name, attic / Path(name).name
+            new, old, kept = built / name, root / name, backup / Path(name).name
             undo += [(kept, old), (old, new)]
             if old.exists():
                 old.rename(kept)
@@ -160,15 +161,15 @@ def main() -> int:
             return 0
         # The swap is a rename, so what is built must be on the same file system.
         with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=None if check else ROOT) as scratch:
-            built, attic = Path(scratch, "built"), Path(scratch, "attic")
+            built, backup = Path(scratch, "built"), Path(scratch, "backup")
             built.mkdir()
-            attic.mkdir()
+            backup.mkdir()
             build(ROOT / "openapi", built)
             words = ("missing", "extra", "differs") if check else ("added", "removed", "changed")
             changes = differences(outputs(ROOT), outputs(built), words)
             if changes and not check:
-                contract.hold(built, ROOT)
-                swap(built, ROOT, attic)
+                conformance.hold(built, ROOT)
+                swap(built, ROOT, backup)
     except (SpecError, OSError) as error:
         print(f"regenerate: {error}; nothing was changed", file=sys.stderr)
         return 1

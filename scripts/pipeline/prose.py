@@ -12,33 +12,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from spec import Document, at, is_word
+from .apis import OWN_HOST, WHITE_LABELS
+from .document import Document, at, is_annotation
 
 # The keys below which names stand instead of keywords: a property may be called "description".
 _NAMES = frozenset(
     {"paths", "definitions", "properties", "responses", "parameters", "headers", "securityDefinitions", "schemas",
      "requestBodies", "securitySchemes", "content", "callbacks"}
 )  # fmt: skip
-OWN_HOST = "api.modicagroup.com"
-# The same service under another name: the vendor publishes its documents through this one.
-WHITE_LABELS = frozenset({OWN_HOST, "api.sms.optus.com.au"})
 
 
-def words(document: Document) -> dict[str, Any]:
+def texts(document: Document) -> dict[str, Any]:
     """Every word of a document by its JSON pointer; items of lists count by their name, so that order is no matter."""
-    return dict(_words(document, "#", names=False))
+    return dict(_texts(document, "#", names=False))
 
 
-def _words(node: Any, where: str, names: bool) -> Iterator[tuple[str, Any]]:
+def _texts(node: Any, where: str, names: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(node, list):
         for token, value in zip(tokens(node), node, strict=True):
-            yield from _words(value, at(where, token), names=False)
+            yield from _texts(value, at(where, token), names=False)
     elif isinstance(node, dict):
         for key, value in node.items():
-            if not names and is_word(key):
+            if not names and is_annotation(key):
                 yield at(where, key), value
             else:
-                yield from _words(value, at(where, key), below(node, key, names))
+                yield from _texts(value, at(where, key), below(node, key, names))
 
 
 def below(node: Document, key: str, names: bool) -> bool:
@@ -72,7 +70,7 @@ def fingerprint(word: Any) -> str:
 
 def fingerprints(document: Document) -> dict[str, str]:
     """The fingerprint of every word of a document, by its JSON pointer."""
-    return {pointer: fingerprint(word) for pointer, word in words(document).items()}
+    return {pointer: fingerprint(word) for pointer, word in texts(document).items()}
 
 
 def reworded(old: Document, new: Document, known: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
@@ -82,7 +80,7 @@ def reworded(old: Document, new: Document, known: Mapping[str, str]) -> Iterator
         The JSON pointer, what happened there, and the new words (None when they are gone). Places that are new or gone
         altogether are not in it: those are facts.
     """
-    before, after = words(old), words(new)
+    before, after = texts(old), texts(new)
     places = _places(old) & _places(new)
     for pointer in sorted({*before, *after, *known}):
         if pointer.rpartition("/")[0] not in places:
@@ -134,7 +132,7 @@ def _restate(theirs: Any, ours: Any, key: str, names: bool) -> Any:
     order = [*(name for name in ours if name in theirs or not names), *(name for name in theirs if name not in ours)]
     result: Document = {}
     for name in order:
-        if not names and is_word(name):
+        if not names and is_annotation(name):
             if name in ours:
                 result[name] = ours[name]
         elif name in theirs:
