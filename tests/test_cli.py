@@ -559,7 +559,7 @@ def test_when_the_intent_cannot_be_written_nothing_is_sent(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("modica_facade.cli._journal.os.fsync", full)
+    monkeypatch.setattr("modica_facade.cli._results_file.os.fsync", full)
     result = broadcast(HERE, THERE, "--results", str(results))
     assert (result.exit_code, gateway.requests) == (3, [])
     assert "No space left" in result.stderr
@@ -573,7 +573,7 @@ def test_when_outcomes_cannot_be_written_no_further_batch_is_sent(
         with Path("/dev/full").open("wb") as full:
             os.dup2(full.fileno(), descriptor)
 
-    monkeypatch.setattr("modica_facade.cli._journal.os.fsync", fill_up)
+    monkeypatch.setattr("modica_facade.cli._results_file.os.fsync", fill_up)
     command = [HERE, THERE, "--batch-size", "1", "--results", str(results), "--json"]
     result = broadcast(*command)
     outcome, error = rows(result)
@@ -797,13 +797,13 @@ def test_parts_says_how_many_sms_a_text_makes(text: str, first: str) -> None:
     assert modica("parts", text).stdout.splitlines()[0] == first
 
 
-def test_parts_names_what_forces_the_dearer_encoding() -> None:
+def test_parts_names_what_forces_the_costlier_encoding() -> None:
     assert modica("parts", "Ngā\u200b").stdout.splitlines()[1:] == [
         "not in GSM-7: ā (U+0101 LATIN SMALL LETTER A WITH MACRON)",
         r"not in GSM-7: \u200b (U+200B ZERO WIDTH SPACE)",
     ]
     [counted] = rows(modica("parts", "Ngā", "--json"))
-    assert counted == {"encoding": "UCS-2", "count": 1, "units": 3, "free": 67, "forcing": ["ā"]}
+    assert counted == {"encoding": "UCS-2", "count": 1, "units": 3, "free": 67, "non_gsm7": ["ā"]}
 
 
 # The way in

@@ -7,16 +7,17 @@ printed here: each step is lines for a reader and facts for a program.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import click
 from attrs import frozen
 
-from modica_facade.client import Modica, ModicaV2
-from modica_facade.models import DeliveryReceipt, InboundMessage
-from modica_facade.receiver import CallbackReceiver
-
-from ._output import HEADING, facts, row
+from ..client import Modica, ModicaV2
+from ..models import DeliveryReceipt, InboundMessage
+from ..receiver import CallbackReceiver
+from ._options import json_option, make_client
+from ._output import HEADING, echo, print_json, row, to_json_dict
 
 LIVE_MESSAGES = 2
 
@@ -45,7 +46,7 @@ class Step:
 
 def on_simulator(*, v2: bool) -> Iterator[Step]:
     """The story from the first request to the reply; nothing leaves this machine."""
-    from modica_facade.simulator import Simulator, serve
+    from ..simulator import Simulator, serve
 
     username, password, callback_password = "demo", secrets.token_hex(8), secrets.token_hex(8)
     receipts: list[DeliveryReceipt] = []
@@ -78,7 +79,7 @@ def on_simulator(*, v2: bool) -> Iterator[Step]:
             "receipts",
             f"Delivery receipts, posted to a CallbackReceiver mounted on {receiver_url}",
             [f"{receipt.message_id:<36} {receipt.status:<10} {receipt.reference}" for receipt in receipts],
-            {"receipts": [facts(receipt) for receipt in receipts]},
+            {"receipts": [to_json_dict(receipt) for receipt in receipts]},
         )
 
         simulator.reply(_HANDSETS[0], "Ka pai!")
@@ -90,7 +91,7 @@ def on_simulator(*, v2: bool) -> Iterator[Step]:
             "reply",
             f"A reply comes in, and its {'number' if v2 else 'reference'} says what it answers",
             (f"{reply.source}: {reply.content!r}", f"answers {key}: {store[key]!r}"),
-            {"reply": facts(reply), "matched_by": key, "answers": store[key]},
+            {"reply": to_json_dict(reply), "matched_by": key, "answers": store[key]},
         )
 
 
@@ -126,7 +127,7 @@ def _calls(
         "send",
         "Send one message",
         (request, f"id {sent.id}, reference {sent.reference}"),
-        {"request": request, "submitted": facts(sent)},
+        {"request": request, "submitted": to_json_dict(sent)},
     )
 
     everyone = [*others, _NOBODY]
@@ -142,7 +143,7 @@ def _calls(
         "broadcast",
         f"{title} to {len(outcomes)} destinations: {submitted} submitted, {len(outcomes) - submitted} failed",
         (request, HEADING, *map(row, outcomes)),
-        {"request": request, "outcomes": [facts(outcome) for outcome in outcomes]},
+        {"request": request, "outcomes": [to_json_dict(outcome) for outcome in outcomes]},
     )
 
     message = modica.get(sent.id)
@@ -150,6 +151,37 @@ def _calls(
     yield Step(
         "get",
         "Get the first message back",
-        (request, *(f"{name:<12} {value}" for name, value in facts(message).items() if value is not None)),
-        {"request": request, "message": facts(message)},
+        (request, *(f"{name:<12} {value}" for name, value in to_json_dict(message).items() if value is not None)),
+        {"request": request, "message": to_json_dict(message)},
     )
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="On the real gateway, with your credentials. Costs two SMS.")
+@click.option("--destination", metavar="NUMBER", help="Where the two SMS of --live go, such as +64211234567.")
+@click.option("--v2", is_flag=True, help="Speak REST v2 instead of v1.")
+@json_option
+def demo(live: bool, destination: str | None, v2: bool, as_json: bool) -> None:
+    """Show the whole story: send, broadcast, get, receipts, a reply.
+
+    On a simulator started for the purpose, unless --live and --destination say otherwise.
+    """
+    if live and not destination:
+        raise click.UsageError("--live needs --destination: it sends two SMS there.")
+    if destination and not live:
+        raise click.UsageError("--destination needs --live: the simulator sends no SMS anywhere.")
+    if destination:
+        with make_client(v2, None) as modica:
+            _show(on_gateway(modica, destination), as_json)
+    else:
+        _show(on_simulator(v2=v2), as_json)
+
+
+def _show(steps: Iterable[Step], as_json: bool) -> None:
+    for number, step in enumerate(steps):
+        if as_json:
+            print_json({"step": step.name, **step.facts})
+            continue
+        echo(f"{number}. {step.title}" if number else step.title)
+        for line in step.lines:
+            echo(f"   {line}")

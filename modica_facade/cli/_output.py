@@ -13,7 +13,7 @@ from typing import Any, Literal
 import attrs
 import click
 
-from modica_facade.models import BroadcastOutcome
+from ..models import BroadcastOutcome
 
 Format = Literal["table", "csv", "jsonl"]
 
@@ -25,9 +25,9 @@ def row(outcome: BroadcastOutcome) -> str:
     return f"{outcome.destination:<16} {outcome.status:<8} {outcome.id or '-':<36} {outcome.reason or ''}".rstrip()
 
 
-def facts(noun: attrs.AttrsInstance) -> dict[str, Any]:
-    """A noun as JSON can carry it; decoded bytes are left out, the text they came from is there."""
-    return attrs.asdict(noun, filter=lambda attribute, _: attribute.name != "data")
+def to_json_dict(record: attrs.AttrsInstance) -> dict[str, Any]:
+    """A record as JSON can carry it; decoded bytes are left out, the text they came from is there."""
+    return attrs.asdict(record, filter=lambda attribute, _: attribute.name != "data")
 
 
 def printable(text: str) -> str:
@@ -35,7 +35,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Print a line for a reader."""
     click.echo(printable(line))
 
@@ -45,7 +45,7 @@ def print_json(fields: Mapping[str, Any]) -> None:
     click.echo(json.dumps(fields))
 
 
-def abandon() -> None:
+def detach_stdout() -> None:
     """Nobody reads standard output any more: what is left in its buffer shall not fail once again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
@@ -68,18 +68,18 @@ class OutcomePrinter:
         self._format = format_
         self._on_failure = on_failure
         if format_ == "table":
-            self._print(say, HEADING)
+            self._print(echo, HEADING)
         elif format_ == "csv":
             self._print(_print_csv, [field.name for field in attrs.fields(BroadcastOutcome)])
 
     def print(self, outcome: BroadcastOutcome) -> None:
         """Print one."""
         if self._format == "table":
-            self._print(say, row(outcome))
+            self._print(echo, row(outcome))
         elif self._format == "csv":
-            self._print(_print_csv, list(facts(outcome).values()))
+            self._print(_print_csv, list(to_json_dict(outcome).values()))
         else:
-            self._print(print_json, facts(outcome))
+            self._print(print_json, to_json_dict(outcome))
 
     def _print(self, how: Callable[[Any], None], what: object) -> None:
         if self.failure is not None:
@@ -88,7 +88,7 @@ class OutcomePrinter:
             how(what)
         except OSError as error:
             self.failure = error
-            abandon()
+            detach_stdout()
             self._on_failure()
 
 

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO, Self, cast
 
 import attrs
 
-from modica_facade.errors import ConfigurationError
-from modica_facade.models import BroadcastOutcome
+from ..errors import ConfigurationError
+from ..models import BroadcastOutcome
 
 if sys.platform == "win32":  # pragma: no cover - the other branch is the one tested
     import msvcrt
@@ -42,7 +42,7 @@ _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _STATUSES = ("success", "failure", "unknown", "unsent")
 
 
-class Journal:
+class ResultsFile:
     """The account of one broadcast, in memory and, with a path, in a file that is locked while this is open.
 
     Args:

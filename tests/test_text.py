@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modica_facade._parts import Parts, count_parts
+from modica_facade import InvalidRequestError
+from modica_facade.text import Parts, count_parts, normalise
 
 
 @pytest.mark.parametrize(
@@ -50,11 +51,11 @@ def test_a_surrogate_pair_does_not_straddle_two_sms() -> None:
 @pytest.mark.parametrize("macron", "āēīōūĀĒĪŌŪ")
 def test_a_macron_of_te_reo_forces_ucs_2(macron: str) -> None:
     counted = count_parts(f"T{macron}n{macron} koe")
-    assert (counted.encoding, counted.forcing) == ("UCS-2", (macron,))
+    assert (counted.encoding, counted.non_gsm7) == ("UCS-2", (macron,))
 
 
 def test_what_forces_ucs_2_is_named_once_each_in_the_order_of_the_text() -> None:
-    assert count_parts("“Ka pai” – “ā”").forcing == ("“", "”", "–", "ā")
+    assert count_parts("“Ka pai” – “ā”").non_gsm7 == ("“", "”", "–", "ā")
 
 
 def test_the_alphabet_has_127_characters_of_one_septet_and_10_of_two() -> None:
@@ -97,4 +98,72 @@ def test_no_text_is_cut_anywhere_but_between_characters(text: str) -> None:
 
 @given(st.text(st.characters(min_codepoint=0xD800, max_codepoint=sys.maxunicode, exclude_categories=())))
 def test_nothing_that_a_str_can_hold_is_beyond_it(text: str) -> None:
-    assert set(count_parts(text).forcing) == set(text)
+    assert set(count_parts(text).non_gsm7) == set(text)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("021 123 4567", "(021) 123-4567", "021-123-4567", "0211234567", "64211234567", "0064 21 123 4567"),
+        *("+64 21 123 4567", "+64 (0)21 123 4567", "+64211234567", "021\u00a0123\u00a04567", "０２１１２３４５６７"),
+        "\u202a+64211234567\u202c",
+        "211234567",  # what a spreadsheet makes of 0211234567
+    ],
+)
+@pytest.mark.parametrize("country", ["NZ", "nz"])
+def test_a_number_as_people_write_it_gets_its_international_form(written: str, country: str) -> None:
+    assert normalise(written, country) == "+64211234567"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "",
+            " ",
+            "+",
+            "X",
+            "6.4211E+10",
+            "call 021 123 4567",
+            "0800 FLOWERS",
+            "021 123 4567 ext 5",
+            "tel:+64211234567",
+        ),
+        *("021123", "+6421", "02112345678901", "111", "021 123 4567, 021 123 4568", "021 123 4567\n;x"),
+        "0412 345 678",  # Australian: +64412345678 would reach somebody else, or nobody
+    ],
+)
+def test_what_is_not_a_number_of_the_country_is_refused(written: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        normalise(written, "NZ")
+    assert refused.value.field == "destination"
+    assert str(refused.value).isprintable()
+
+
+def test_an_international_number_is_kept_whatever_the_country() -> None:
+    assert normalise("+61 412 345 678", "NZ") == "+61412345678"
+
+
+@pytest.mark.parametrize("country", ["", "XX", "New Zealand", "64"])
+def test_a_country_that_does_not_exist_is_refused(country: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        normalise("021 123 4567", country)
+    assert refused.value.field == "country"
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    with pytest.raises(ImportError, match=r"modica-facade\[phonenumbers\]"):
+        normalise("021 123 4567", "NZ")
+
+
+@given(st.text(st.sampled_from("+0123456789 ()-./xE٣\u200e\uff0b"), max_size=20) | st.text(max_size=20))
+def test_whatever_it_returns_is_a_plus_and_digits_and_stays_as_it_is(written: str) -> None:
+    try:
+        number = normalise(written, "NZ")
+    except InvalidRequestError:
+        return
+    assert number[0] == "+"
+    assert number[1:].isascii()
+    assert number[1:].isdigit()
+    assert normalise(number, "NZ") == number
