@@ -5,7 +5,9 @@
 ...     sent = modica.send("+64211234567", "Kia ora", reference="order-42")
 """
 
-from ._calls import RetryPolicy, __version__
+from ._arguments import SendOptions, SendOptionsV1, SendOptionsV2
+from ._retry import RetryPolicy
+from ._version import __version__
 from .callbacks import DeliveryTracker, parse_callback, parse_delivery_receipt, parse_inbound_message
 from .client import AsyncModica, AsyncModicaV2, Modica, ModicaV2
 from .errors import (
@@ -76,6 +78,9 @@ __all__ = [
     "RejectedError",
     "RetryPolicy",
     "SendFailedError",
+    "SendOptions",
+    "SendOptionsV1",
+    "SendOptionsV2",
     "ServerError",
     "SubmittedMessage",
     "TransportError",

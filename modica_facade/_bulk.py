@@ -63,7 +63,7 @@ class Bulk:
         self._unknown: list[str] = []
         self._untried: list[str] = []
 
-    def pull(self) -> Batch | None:
+    def next_batch(self) -> Batch | None:
         """The next batch, or None: the input is at its end, or something stopped the send."""
         if self._cause is not None:
             return None
@@ -85,7 +85,7 @@ class Bulk:
             self._untried = taken
             return None
 
-    def settle(
+    def record(
         self, batch: Batch, result: BroadcastResult | SubmittedMessage | ModicaError
     ) -> Sequence[BroadcastOutcome]:
         """The outcomes that a batch brought; batches are settled in the order they were pulled."""
@@ -102,7 +102,7 @@ class Bulk:
         self._submitted += sum(outcome.ok for outcome in outcomes)
         return outcomes
 
-    def finish(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """The end of the send.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Connections we account for: each attempt of a call ends as an `Answer`, or as a `Lost` that says what was sent.
+"""Connections we account for: each attempt of a call ends as a `Response` or as a `NoResponse`.
 
 A line is one connection: httpcore's own, the engine under httpx, reached through its public classes. Lines wait on a
 last-in-first-out free list, so the cost of a send does not grow with the number in flight, a doubtful connection is
@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import httpcore
 import httpx
 
-from ._calls import MOST_IN_FLIGHT, USER_AGENT, Answer, Call, Lost, check_seconds
+from ._arguments import check_seconds
+from ._calls import MAX_IN_FLIGHT, Call, NoResponse, Response
+from ._version import USER_AGENT
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class _Hidden(NamedTuple):
     passwords: list[bytes]
 
 
-class Site:
+class Endpoint:
     """One gateway as one application: base URL, headers with the credentials, time-outs, the rules for its connections.
 
     Raises:
@@ -335,7 +337,7 @@ class _Attempt:
 
     __slots__ = ("_chunks", "_size", "_timeout", "begun", "call", "cut", "evidence", "head", "late", "site", "until")
 
-    def __init__(self, site: Site, call: Call[Any], timeout: float, until: float) -> None:
+    def __init__(self, site: Endpoint, call: Call[Any], timeout: float, until: float) -> None:
         self.site = site
         self.call = call
         self.until = until
@@ -399,16 +401,16 @@ class _Attempt:
             return True
         return False
 
-    def answer(self, *, timed_out: bool = False) -> Answer:
+    def answer(self, *, timed_out: bool = False) -> Response:
         """What came, whole or cut."""
         assert self.head is not None
         status, headers = self.head
         as_documented = 200 <= status < 300 and "json" in (_header(headers, b"content-type") or "")
         body = self.site.redact(b"".join(self._chunks), message=as_documented)
         location, retry_after = _header(headers, b"location"), _header(headers, b"retry-after")
-        return Answer(status, body, location, retry_after, self.cut, timed_out or self.late)
+        return Response(status, body, location, retry_after, self.cut, timed_out or self.late)
 
-    def failed(self, error: Exception) -> Answer | Lost:
+    def failed(self, error: Exception) -> Response | NoResponse:
         """The attempt ended with an error: after a head that is an answer cut short, before it the request is lost."""
         site, evidence = self.site, self.evidence
         self.late = self.late or time.monotonic() > self.until
@@ -422,18 +424,18 @@ class _Attempt:
             self.cut = reason
             return self.answer(timed_out=timed_out)
         certificate = _chain_has(error, ssl.SSLCertVerificationError)
-        return Lost(
-            sent=self.begun and evidence.sent(error),
+        return NoResponse(
+            may_have_been_sent=self.begun and evidence.sent(error),
             reason=f"{reason} ({site.host})",
             timed_out=timed_out,
             # The same certificate would fail again, and a deadline is over.
-            repeatable=isinstance(error, _PASSING) and not (certificate or self.late),
+            retryable=isinstance(error, _PASSING) and not (certificate or self.late),
             cause=_bare(error, text),
         )
 
     def interrupted(self, error: BaseException) -> BaseException:
         """A cancelled or interrupted attempt cannot report; what it knows goes onto the exception and into the log."""
-        if self.call.creates and self.evidence.wrote:
+        if self.call.is_send and self.evidence.wrote:
             known = f"a send that was cut off may have gone out (reference {self.call.reference!r}); do not repeat it"
             error.add_note(f"modica_facade: {known}")
             _log.warning("%s: %s", type(error).__name__, known)
@@ -466,11 +468,11 @@ def _header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
 
 _CLOSED: Final = "this client, or the http_client it was given, was closed; make a new one"
 _LATE: Final = "the deadline of the call passed"
-_NO_PLACE: Final = Lost(
-    sent=False,
-    reason=f"{MOST_IN_FLIGHT} calls are in flight and none ended in {PLACE_SECONDS:g} s",
+_NO_PLACE: Final = NoResponse(
+    may_have_been_sent=False,
+    reason=f"{MAX_IN_FLIGHT} calls are in flight and none ended in {PLACE_SECONDS:g} s",
     timed_out=True,
-    repeatable=False,
+    retryable=False,
 )
 
 
@@ -568,7 +570,7 @@ class _Backend(httpcore.NetworkBackend):
 class _Line:
     """One connection of ours."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         self.idle_since = self.until = 0.0
         self.fresh = False
         self._connection: httpcore.HTTPConnection | httpcore.HTTPProxy
@@ -599,7 +601,7 @@ class _Line:
 class _HttpxLine:
     """httpx's transport, when something has replaced a method: a test library that wants to see what passes."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         self.idle_since = 0.0
         self._transport = httpx.HTTPTransport(**site.through_httpx())
 
@@ -623,11 +625,11 @@ class _Lines:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.places = threading.Semaphore(MOST_IN_FLIGHT)
+        self.places = threading.Semaphore(MAX_IN_FLIGHT)
         self.closed = False
         self._free: list[_Line | _HttpxLine] = []
 
-    def take(self, site: Site) -> _Line | _HttpxLine:
+    def take(self, site: Endpoint) -> _Line | _HttpxLine:
         watched = _replaced(httpx.HTTPTransport, "handle_request") or _replaced(
             httpcore.HTTPConnection, "handle_request"
         )
@@ -659,7 +661,7 @@ class _Lines:
 class Transport:
     """Blocking attempts; safe to share between threads, and in a forked child, which starts with no connection."""
 
-    def __init__(self, site: Site, client: httpx.Client | None = None) -> None:
+    def __init__(self, site: Endpoint, client: httpx.Client | None = None) -> None:
         if client is not None and not isinstance(client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client")
         if client is None:
@@ -668,7 +670,7 @@ class Transport:
         self._client = client
         self._lines = _Lines()
 
-    def attempt(self, call: Call[Any], timeout: float, until: float) -> Answer | Lost:
+    def attempt(self, call: Call[Any], timeout: float, until: float) -> Response | NoResponse:
         """Try once.
 
         Args:
@@ -690,7 +692,7 @@ class Transport:
         finally:
             lines.places.release()
 
-    def _perform(self, attempt: _Attempt, lines: _Lines) -> Answer | Lost:
+    def _perform(self, attempt: _Attempt, lines: _Lines) -> Response | NoResponse:
         line: _Line | _HttpxLine | None = None
         reply: _Reply | None = None
         try:
@@ -800,7 +802,7 @@ class _AsyncBackend(httpcore.AsyncNetworkBackend):
 class _AsyncLine:
     """One connection of ours."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         self.idle_since = 0.0
         self.fresh = False
         self._connection: httpcore.AsyncHTTPConnection | httpcore.AsyncHTTPProxy
@@ -830,7 +832,7 @@ class _AsyncLine:
 class _AsyncHttpxLine:
     """httpx's transport, when something has replaced a method: a test library that wants to see what passes."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         self.idle_since = 0.0
         self._transport = httpx.AsyncHTTPTransport(**site.through_httpx())
 
@@ -857,11 +859,11 @@ class _AsyncLines:
         import asyncio
 
         self.loop = loop
-        self.places = asyncio.Semaphore(MOST_IN_FLIGHT)
+        self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
         self.closed = False
         self._free: list[_AsyncLine | _AsyncHttpxLine] = []
 
-    async def take(self, site: Site) -> _AsyncLine | _AsyncHttpxLine:
+    async def take(self, site: Endpoint) -> _AsyncLine | _AsyncHttpxLine:
         method = "handle_async_request"
         watched = _replaced(httpx.AsyncHTTPTransport, method) or _replaced(httpcore.AsyncHTTPConnection, method)
         kind = _AsyncHttpxLine if watched else _AsyncLine
@@ -887,7 +889,7 @@ class _AsyncLines:
 class AsyncTransport:
     """Attempts on asyncio; safe to share between tasks. Another event loop starts with no connection."""
 
-    def __init__(self, site: Site, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, site: Endpoint, client: httpx.AsyncClient | None = None) -> None:
         if client is not None and not isinstance(client, httpx.AsyncClient):
             raise ConfigurationError("http_client must be an httpx.AsyncClient")
         if client is None:
@@ -896,7 +898,7 @@ class AsyncTransport:
         self._client = client
         self._lines: _AsyncLines | None = None
 
-    async def attempt(self, call: Call[Any], timeout: float, until: float) -> Answer | Lost:  # noqa: ASYNC109 - per read
+    async def attempt(self, call: Call[Any], timeout: float, until: float) -> Response | NoResponse:  # noqa: ASYNC109 - per read
         """Try once; see `Transport.attempt`."""
         lines = self._own_lines()
         if lines.closed or (self._client is not None and self._client.is_closed):
@@ -909,7 +911,7 @@ class AsyncTransport:
         finally:
             lines.places.release()
 
-    async def _perform(self, attempt: _Attempt, lines: _AsyncLines) -> Answer | Lost:
+    async def _perform(self, attempt: _Attempt, lines: _AsyncLines) -> Response | NoResponse:
         import asyncio
 
         line: _AsyncLine | _AsyncHttpxLine | None = None

@@ -1,32 +1,30 @@
-"""REST v2 as spoken: Accept header, requests out of the generated models, answers and error envelopes.
+"""REST v2: its Accept header, its requests as the generated models write them, the parsing of its responses and errors.
 
-The one room that imports ``modica_sms_v2``. As in `_v1`, that happens at the first call, bodies are made by the
-generated models, paths are checked against the generated endpoints by a test, and answers are read with stricter eyes
-than the generated readers have.
+The one module that imports ``modica_sms_v2``. As in `_v1`, that happens at the first call, bodies are made by the
+generated models, a test compares the paths with the generated endpoints, and responses are parsed more strictly than by
+the generated readers.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from uuid import UUID
 
-from . import _time
+from . import _rfc3339
+from ._arguments import SendOptionsV2, check_options, check_text, encode
 from ._calls import (
-    Answer,
     Call,
-    Envelope,
-    Unreadable,
-    check_options,
-    check_text,
-    encode,
+    ErrorEnvelope,
+    InvalidResponse,
+    Response,
     optional_text,
-    read_whole,
+    parse_complete_json,
+    parse_descriptions,
     required_text,
-    texts,
 )
+from ._ids import parse_v2_id, v2_id_from_location
 from .errors import InvalidRequestError
 from .models import Message, SubmittedMessage
 
@@ -34,12 +32,8 @@ ACCEPT = "application/json"
 BASE_URL = "https://api.modicagroup.com/rest/sms/v2"
 BASE_URL_VARIABLE = "MODICA_V2_BASE_URL"
 
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_ID = re.compile(_UUID, re.ASCII)
-_LOCATION = re.compile(rf".*/messages(?:/|\?id=)({_UUID})/?", re.ASCII | re.IGNORECASE)
 
-
-def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessage]:
+def send(destination: str, content: str, **options: Unpack[SendOptionsV2]) -> Call[SubmittedMessage]:
     """POST /messages.
 
     Raises:
@@ -48,9 +42,7 @@ def send(destination: str, content: str, **options: Any) -> Call[SubmittedMessag
     return sends(content, **options)(destination)
 
 
-def sends(
-    content: str, *, integration_id: str | UUID | None, **options: Any
-) -> Callable[[str], Call[SubmittedMessage]]:
+def sends(content: str, **options: Unpack[SendOptionsV2]) -> Callable[[str], Call[SubmittedMessage]]:
     """What many messages with one text share, checked once: gives the call for a destination.
 
     Raises:
@@ -62,22 +54,25 @@ def sends(
     checked = check_options(**options)
     reference = checked.get("reference")
     scheduled = checked.get("scheduled")
-    if integration_id is not None:
-        canonical = _read_id(integration_id)
-        if canonical is None:
-            raise InvalidRequestError("integration_id must be a UUID or its text", field="integration_id")
-        checked["integration_id"] = UUID(canonical)
 
     def call(destination: str) -> Call[SubmittedMessage]:
         message = NewMessage(destination=check_text("destination", destination), content=content, **checked)
-        read = partial(
-            _read_submitted,
+        parse = partial(
+            _parse_submitted,
             destination=destination,
             reference=reference,
-            scheduled=None if scheduled is None else _time.wire(scheduled),
+            scheduled=None if scheduled is None else _rfc3339.format_rfc3339(scheduled),
         )
-        body = encode("content", message.to_dict())
-        return Call("POST", "/messages", 202, read, _envelope, body, True, reference)
+        return Call(
+            method="POST",
+            path="/messages",
+            success=202,
+            parse=parse,
+            parse_error=_parse_error,
+            body=encode("content", message.to_dict()),
+            is_send=True,
+            reference=reference,
+        )
 
     return call
 
@@ -88,45 +83,45 @@ def get(message_id: str | UUID) -> Call[Message]:
     Raises:
         InvalidRequestError: that cannot be an id.
     """
-    canonical = _read_id(message_id)
+    canonical = parse_v2_id(message_id)
     if canonical is None:
         raise InvalidRequestError(
             "message_id must be a v2 id, a UUID or its text; v1 ids cannot be looked up on v2", field="message_id"
         )
-    return Call("GET", f"/messages?id={canonical}", 200, partial(_read_message, wanted=canonical), _envelope)
-
-
-def _read_id(value: object) -> str | None:
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, str) and _ID.fullmatch(lowered := value.lower()):
-        return lowered
-    return None
-
-
-def _read_submitted(answer: Answer, destination: str, reference: str | None, scheduled: str | None) -> SubmittedMessage:
-    body: Any = read_whole(answer)
-    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
-    found = _read_id(fields.get("id"))
-    if found is None and answer.location is not None and (at := _LOCATION.fullmatch(answer.location)):
-        # Not documented for v2, as it is for v1; if there is one, the id of an accepted message is not lost.
-        found = _read_id(at[1])
-    if found is None:
-        raise Unreadable("neither its body nor its Location has an id")
-    # The message is accepted and its id known: an odd status must not lose that.
-    status = fields.get("status")
-    return SubmittedMessage(
-        found, destination, reference, scheduled, status if isinstance(status, str) else None, answer.location
+    return Call(
+        method="GET",
+        path=f"/messages?id={canonical}",
+        success=200,
+        parse=partial(_parse_message, wanted=canonical),
+        parse_error=_parse_error,
     )
 
 
-def _read_message(answer: Answer, wanted: str) -> Message:
-    body: Any = read_whole(answer)
+def _parse_submitted(
+    response: Response, destination: str, reference: str | None, scheduled: str | None
+) -> SubmittedMessage:
+    body: Any = parse_complete_json(response)
+    fields = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    found = parse_v2_id(fields.get("id"))
+    if found is None:
+        # Documented for v1 only; if there is one, the id of an accepted message is not lost.
+        found = v2_id_from_location(response.location)
+    if found is None:
+        raise InvalidResponse("neither its body nor its Location has an id")
+    # The message is accepted and its id known: an odd status must not lose that.
+    status = fields.get("status")
+    return SubmittedMessage(
+        found, destination, reference, scheduled, status if isinstance(status, str) else None, response.location
+    )
+
+
+def _parse_message(response: Response, wanted: str) -> Message:
+    body: Any = parse_complete_json(response)
     if not isinstance(body, dict):
-        raise Unreadable("its body is not a message")
+        raise InvalidResponse("its body is not a message")
     fields = cast("dict[str, object]", body)
-    if _read_id(fields.get("id")) != wanted:
-        raise Unreadable(f"its body is not message {wanted}")
+    if parse_v2_id(fields.get("id")) != wanted:
+        raise InvalidResponse(f"its body is not message {wanted}")
     return Message(
         id=wanted,
         source=optional_text(fields, "source"),
@@ -138,10 +133,10 @@ def _read_message(answer: Answer, wanted: str) -> Message:
     )
 
 
-def _envelope(body: Mapping[str, Any]) -> Envelope:
+def _parse_error(body: Mapping[str, Any]) -> ErrorEnvelope:
     """``{"message", "statusCode", "error"}``; the HTTP status decides, the code repeats it."""
     code: object = body.get("statusCode")
-    return Envelope(
+    return ErrorEnvelope(
         str(code) if type(code) is int and 1 <= code <= 999 else None,
-        texts([body.get("message"), body.get("error")]),
+        parse_descriptions([body.get("message"), body.get("error")]),
     )

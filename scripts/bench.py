@@ -36,7 +36,7 @@ import attrs
 import httpx
 
 from modica_facade import AsyncModica, CallbackReceiver, Modica, ModicaV2, parse_callback
-from modica_facade._calls import Answer, conclude
+from modica_facade._calls import Response, to_result
 from modica_facade._v1 import broadcast
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -348,7 +348,7 @@ def pure(size: Size) -> Iterator[Row]:
     options = dict.fromkeys(("scheduled", "expires", "source", "reference", "class_", "mask", "sms_class"))
 
     def ours() -> object:
-        return conclude(broadcast(numbers, TEXT, **options), Answer(201, answer))
+        return to_result(broadcast(numbers, TEXT, **options), Response(201, answer))
 
     def other() -> object:
         return json.dumps(body), json.loads(answer)

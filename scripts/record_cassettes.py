@@ -24,7 +24,7 @@ from attrs import frozen
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
-from modica_facade import Modica, ModicaError, ModicaV2, RetryPolicy, _calls
+from modica_facade import Modica, ModicaError, ModicaV2, RetryPolicy, _arguments
 from modica_facade.simulator import Simulator
 
 CASSETTES = Path(__file__).resolve().parents[1] / "tests" / "cassettes"
@@ -161,7 +161,7 @@ def _same_header(name: str) -> Callable[[Request, Request], None]:
 
 @contextmanager
 def replay(name: str) -> Iterator[None]:
-    """Answer from a cassette and from nothing else, at the moment it was recorded at.
+    """Response from a cassette and from nothing else, at the moment it was recorded at.
 
     Raises:
         AssertionError: a request was made that is not recorded (the message names the nearest recording), one was made
@@ -178,7 +178,7 @@ def replay(name: str) -> Iterator[None]:
     noting = mock.patch.object(CannotOverwriteExistingCassetteException, "__init__", note)
     with noting, _recorder().use_cassette(str(CASSETTES / f"{name}.yaml"), record_mode="none") as cassette:
         now = datetime.fromisoformat(cassette.get_metadata("now", None))
-        with mock.patch.object(_calls, "_now", return_value=now):
+        with mock.patch.object(_arguments, "utc_now", return_value=now):
             try:
                 yield
             finally:
@@ -215,7 +215,7 @@ def _play(
     recorder = _recorder(f"{parts.scheme}://{parts.netloc}", destination)
     with (
         modica,
-        mock.patch.object(_calls, "_now", return_value=now),
+        mock.patch.object(_arguments, "utc_now", return_value=now),
         mock.patch.dict(globals(), NUMBER=destination),
         recorder.use_cassette(str(path), record_mode="once") as cassette,
     ):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modica_facade import AsyncModica, Modica, _calls
+from modica_facade import AsyncModica, Modica, _arguments
 from modica_facade.simulator import Simulator
 
 pytest_plugins = ["pytester"]
@@ -106,7 +106,7 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fixed_now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The time at which the client checks dates."""
-    monkeypatch.setattr(_calls, "_now", lambda: NOW)
+    monkeypatch.setattr(_arguments, "utc_now", lambda: NOW)
     return NOW
 
 

@@ -32,7 +32,7 @@ def gateway(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     monkeypatch.setenv("MODICA_PASSWORD", PASSWORD)
     monkeypatch.setenv("MODICA_BASE_URL", simulator.base_url)
     monkeypatch.setenv("MODICA_V2_BASE_URL", simulator.v2_base_url)
-    monkeypatch.setattr("modica_facade.client.random.random", lambda: 0.0)
+    monkeypatch.setattr("modica_facade.client._base.random.random", lambda: 0.0)
     return simulator
 
 

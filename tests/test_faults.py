@@ -802,7 +802,7 @@ def test_tls_failures_inside_a_tunnel_leave_no_place_taken(
     sync_or_async: Flavour, trusted: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """httpcore's own pool loses a slot for good at each of these."""
-    monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 2)
+    monkeypatch.setattr(_transport, "MAX_IN_FLIGHT", 2)
     bad, good = expired(trusted, "gateway.invalid"), server_side(trusted, "gateway.invalid")
     with Misbehaving(tls=bad) as impostor, Misbehaving(tls=good) as gateway:
         proxy = Misbehaving(*[tunnel(impostor.port)] * 5, tunnel(gateway.port))

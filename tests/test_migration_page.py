@@ -44,7 +44,8 @@ from modica_facade import (
     migration,
     parse_callback,
 )
-from modica_facade._calls import Answer, Lost, conclude, pause
+from modica_facade._calls import NoResponse, Response, to_result
+from modica_facade._retry import retry_delay
 from modica_facade.simulator import Simulator, serve
 
 from .conftest import NOW, Flavour
@@ -152,7 +153,7 @@ def test_row_send(row: Row, simulator: Simulator) -> None:
 def test_row_answer_to_a_send(row: Row, sent: tuple[SubmittedMessage, SubmittedMessage]) -> None:
     answer, location = row.v1
     assert location == "Location"
-    assert conclude(v1_send(), Answer(201, answer.encode())) == SubmittedMessage("123", NUMBER)
+    assert to_result(v1_send(), Response(201, answer.encode())) == SubmittedMessage("123", NUMBER)
     answer, location = row.v2
     assert set(json.loads(re.sub('("[a-z]+")', r"\1: 1", answer))) == set(V2_SCHEMAS["AcceptedMessage"]["properties"])
     assert location == "Location"
@@ -228,7 +229,7 @@ def test_row_schedule_limit(row: Row) -> None:
     now = NOW
     for schemas, room, schema in ((V1_SCHEMAS, _v1, "MessageCommon"), (V2_SCHEMAS, _v2, "SingleMessage")):
         assert f"{row.v1[0]} days" in schemas[schema]["properties"]["scheduled"]["description"]
-        assert room.send(NUMBER, "Kia ora", **none(room) | {"scheduled": now + days - timedelta(hours=1)}).creates
+        assert room.send(NUMBER, "Kia ora", **none(room) | {"scheduled": now + days - timedelta(hours=1)}).is_send
         with pytest.raises(errors.InvalidRequestError, match=f"more than {row.v1[0]} days ahead"):
             room.send(NUMBER, "Kia ora", **none(room) | {"scheduled": now + days + timedelta(hours=1)})
 
@@ -238,7 +239,7 @@ def test_row_mask_limit(row: Row) -> None:
     longest = int(row.v1[0])
     for schemas, room, schema in ((V1_SCHEMAS, _v1, "MessageCommon"), (V2_SCHEMAS, _v2, "SingleMessage")):
         assert schemas[schema]["properties"]["mask"]["maxLength"] == longest
-        assert room.send(NUMBER, "Kia ora", **none(room) | {"mask": "x" * longest}).creates
+        assert room.send(NUMBER, "Kia ora", **none(room) | {"mask": "x" * longest}).is_send
         with pytest.raises(errors.InvalidRequestError, match="mask"):
             room.send(NUMBER, "Kia ora", **none(room) | {"mask": "x" * (longest + 1)})
 
@@ -250,7 +251,7 @@ def test_row_content_limit(row: Row) -> None:
             assert "maxLength" not in schema["properties"][name]
     assert row.v1 == ()
     for room in (_v1, _v2):
-        assert room.send(NUMBER, "x" * 5001, **none(room) | {"reference": "x" * 256}).creates
+        assert room.send(NUMBER, "x" * 5001, **none(room) | {"reference": "x" * 256}).is_send
 
 
 # Errors
@@ -268,17 +269,19 @@ def test_row_error_envelope(row: Row, sync_or_async: Flavour, simulator: Simulat
                 modica.send("X", "Kia ora")
             assert error.value.descriptions[-1].startswith("Invalid destination")
         with pytest.raises(errors.RejectedError) as error:
-            conclude(call(), Answer(400, answer.content))
+            to_result(call(), Response(400, answer.content))
         assert error.value.descriptions
 
 
 def test_row_error_code(row: Row) -> None:
     for code in row.v1:
         with pytest.raises(errors.GatewayError) as error:
-            conclude(v1_send(), Answer(400, json.dumps({"error": code}).encode()))
+            to_result(v1_send(), Response(400, json.dumps({"error": code}).encode()))
         assert error.value.code == code
         with pytest.raises(errors.GatewayError) as error:
-            conclude(v2_send(), Answer(400, json.dumps({"message": code, "statusCode": 400, "error": code}).encode()))
+            to_result(
+                v2_send(), Response(400, json.dumps({"message": code, "statusCode": 400, "error": code}).encode())
+            )
         assert (error.value.code,) == row.v2
         assert error.value.status_code == 400
     assert set(row.v1) == migration._CODES
@@ -303,7 +306,7 @@ def every_error(call: Callable[[], Any]) -> set[str]:
     for status in range(100, 1000):
         for body in bodies:
             try:
-                conclude(call(), Answer(status, json.dumps(body).encode()))
+                to_result(call(), Response(status, json.dumps(body).encode()))
             except ModicaError as error:
                 found.add(type(error).__name__)
     return found
@@ -317,10 +320,10 @@ def test_row_exceptions_of_v1_only(row: Row) -> None:
 def test_row_refusal(row: Row) -> None:
     assert row.v1 == row.v2 == (errors.RejectedError.__name__,)
     with pytest.raises(errors.RejectedError) as error:
-        conclude(v1_send(), Answer(400, b'{"error": "invalid_attrib"}'))
+        to_result(v1_send(), Response(400, b'{"error": "invalid_attrib"}'))
     assert type(error.value) is not errors.RejectedError
     with pytest.raises(errors.RejectedError) as error:
-        conclude(v2_send(), Answer(400, b'{"message": "x", "statusCode": 400, "error": "invalid_attrib"}'))
+        to_result(v2_send(), Response(400, b'{"message": "x", "statusCode": 400, "error": "invalid_attrib"}'))
     assert type(error.value) is errors.RejectedError
 
 
@@ -425,7 +428,7 @@ def test_row_receiver(row: Row, simulator: Simulator) -> None:
     assert len(found) == 5
 
 
-# Lost
+# NoResponse
 
 
 def test_row_broadcast_is_lost(row: Row, sync_or_async: Flavour, simulator: Simulator) -> None:
@@ -530,8 +533,8 @@ def test_row_accepted_is_new(
         scheduled = modica.send(NUMBER, "Kia ora", scheduled=NOW + timedelta(hours=1))
     assert getattr(scheduled, field) == later
     for status in DeliveryStatus:  # also a final one
-        answer = Answer(202, json.dumps({"id": UUID_TEXT, "status": status}).encode())
-        assert getattr(conclude(v2_send(), answer), field) == status
+        answer = Response(202, json.dumps({"id": UUID_TEXT, "status": status}).encode())
+        assert getattr(to_result(v2_send(), answer), field) == status
     assert row.v1 == ()
 
 
@@ -580,12 +583,16 @@ def test_row_options_kept(row: Row) -> None:
 
 def test_row_repeats(row: Row) -> None:
     assert row.v1 == row.v2 == (RetryPolicy.__name__,)
-    outcomes: list[Answer | Lost] = [Answer(status) for status in range(100, 1000)]
-    outcomes += [Lost(sent, "gone", repeatable=repeatable) for sent in (True, False) for repeatable in (True, False)]
+    outcomes: list[Response | NoResponse] = [Response(status) for status in range(100, 1000)]
+    outcomes += [
+        NoResponse(may_have_been_sent=sent, reason="gone", retryable=repeatable)
+        for sent in (True, False)
+        for repeatable in (True, False)
+    ]
     for one, other in ((v1_send(), v2_send()), (_v1.get(1), _v2.get(UUID_TEXT))):
         for outcome in outcomes:
-            if not isinstance(outcome, Answer) or outcome.status not in (one.success, other.success):
-                pauses = [pause(call, RetryPolicy(), outcome, 1, 0.0, 0.5) for call in (one, other)]
+            if not isinstance(outcome, Response) or outcome.status not in (one.success, other.success):
+                pauses = [retry_delay(call, RetryPolicy(), outcome, 1, 0.0, 0.5) for call in (one, other)]
                 assert pauses[0] == pauses[1]
 
 
@@ -597,7 +604,7 @@ def test_row_exceptions_by_status(row: Row) -> None:
     for call in (v1_send, v2_send):
         for name, status in named:
             with pytest.raises(errors.GatewayError) as error:
-                conclude(call(), Answer(int(status)))
+                to_result(call(), Response(int(status)))
             assert type(error.value).__name__ == name
 
 

@@ -40,8 +40,8 @@ from modica_facade import (
     TransportError,
     _transport,
 )
-from modica_facade._calls import MOST_IN_FLIGHT
-from modica_facade._transport import Evidence, Site, check_base_url
+from modica_facade._calls import MAX_IN_FLIGHT
+from modica_facade._transport import Endpoint, Evidence, check_base_url
 from modica_facade._v1 import ACCEPT
 
 from .conftest import Driver, Flavour
@@ -51,8 +51,8 @@ NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
 
 
-def site(base_url: str) -> Site:
-    made = Site(base_url, "name", "password", ACCEPT, 2.0)
+def site(base_url: str) -> Endpoint:
+    made = Endpoint(base_url, "name", "password", ACCEPT, 2.0)
     made.prepare()
     return made
 
@@ -511,7 +511,7 @@ def test_one_client_serves_1000_tasks_and_leaves_nothing_open() -> None:
         sent = asyncio.run(work())
     assert [each.id for each in sent] == [str(ID)] * 1000
     assert Counter(request.json["content"] for request in server.acted_on) == Counter(map(str, range(1000)))
-    assert server.connections <= MOST_IN_FLIGHT
+    assert server.connections <= MAX_IN_FLIGHT
 
 
 def test_connections_of_failed_calls_are_closed_too(sync_or_async: Flavour) -> None:
@@ -599,7 +599,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(
 
 
 def test_who_waits_too_long_for_a_place_has_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 2)
+    monkeypatch.setattr(_transport, "MAX_IN_FLIGHT", 2)
     monkeypatch.setattr(_transport, "PLACE_SECONDS", 0.01)
     let_go = threading.Event()
 
@@ -632,7 +632,7 @@ def test_who_waits_too_long_for_a_place_has_not_sent(sync_or_async: Flavour, mon
 
 
 def test_every_place_is_given_back(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr(_transport, "MAX_IN_FLIGHT", 1)
     monkeypatch.setattr(_transport, "PLACE_SECONDS", 0.01)
     with (
         Misbehaving(lambda peer: peer.request(), lambda peer: peer.send(b"nonsense\r\n\r\n"), Peer.serve) as server,
@@ -739,7 +739,7 @@ def test_a_time_out_of_the_callers_own_is_told_the_same(caplog: pytest.LogCaptur
 def test_a_cancelled_get_or_a_send_that_waits_for_its_turn_has_nothing_to_say(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr(_transport, "MAX_IN_FLIGHT", 1)
     acted = threading.Event()
 
     async def cancel(base_url: str) -> None:
@@ -776,7 +776,7 @@ class Hesitant(httpx.AsyncByteStream):
 def test_a_cancellation_while_the_connection_is_put_away_loses_no_place(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_transport, "MOST_IN_FLIGHT", 1)
+    monkeypatch.setattr(_transport, "MAX_IN_FLIGHT", 1)
     monkeypatch.setattr(_transport, "PLACE_SECONDS", 0.01)
 
     async def cancel() -> None:

@@ -16,7 +16,7 @@ from modica_gateway_v1.api.messages import broadcast_message, get_message, send_
 from modica_gateway_v1.models import NewBroadcast, NewMessage
 
 from modica_facade import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage, _v1, errors
-from modica_facade._calls import Answer, Call, conclude
+from modica_facade._calls import Call, Response, to_result
 
 from .conftest import NOW
 
@@ -43,8 +43,8 @@ def broadcast(destinations: Any = NUMBERS, content: Any = "Kia ora", **options: 
     return _v1.broadcast(destinations, content, **NONE | options)
 
 
-def answer(body: Any, status: int = 201, **more: Any) -> Answer:
-    return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode(), **more)
+def answer(body: Any, status: int = 201, **more: Any) -> Response:
+    return Response(status, body if isinstance(body, bytes) else json.dumps(body).encode(), **more)
 
 
 class TestRequests:
@@ -154,7 +154,7 @@ class TestRequests:
 class TestSubmitted:
     def test_the_id_of_the_body_is_text(self) -> None:
         location = "https://api.modicagroup.com/rest/gateway/messages/9007199254740993"
-        sent = conclude(send(reference="order-42", scheduled=SOON), answer([9007199254740993], location=location))
+        sent = to_result(send(reference="order-42", scheduled=SOON), answer([9007199254740993], location=location))
         assert sent == SubmittedMessage(
             "9007199254740993", "+64211234567", "order-42", SOON.isoformat(), location=location
         )
@@ -164,9 +164,9 @@ class TestSubmitted:
         [b"", b"[1", b"<html>ok</html>", [], [1, 2], ["1"], {"id": 1}, [0], [2**63], [True], [1.0], None, b"\xff"],
     )
     def test_a_body_without_exactly_one_id_falls_back_to_the_location(self, body: Any) -> None:
-        assert conclude(send(), answer(body, location="/rest/gateway/messages/77")).id == "77"
+        assert to_result(send(), answer(body, location="/rest/gateway/messages/77")).id == "77"
         with pytest.raises(errors.UnexpectedResponseError, match="do not send it again") as error:
-            conclude(send(reference="order-42"), answer(body))
+            to_result(send(reference="order-42"), answer(body))
         assert error.value.may_have_been_sent
         assert error.value.reference == "order-42"
         assert error.value.status_code == 201
@@ -177,13 +177,13 @@ class TestSubmitted:
     )
     def test_a_location_that_is_not_a_message_is_no_id(self, location: str) -> None:
         with pytest.raises(errors.UnexpectedResponseError):
-            conclude(send(), answer(b"", location=location))
+            to_result(send(), answer(b"", location=location))
 
     def test_a_body_that_was_cut_loses_no_id_that_the_head_had(self) -> None:
-        assert conclude(send(), answer(b"[1", location="/messages/123", cut="ReadError")).id == "123"
+        assert to_result(send(), answer(b"[1", location="/messages/123", truncated="ReadError")).id == "123"
         # What came of a cut body is not believed: this could be the beginning of another number.
         with pytest.raises(errors.OutcomeUnknownError, match="accepted it"):
-            conclude(send(), answer(b"[12]", cut="ReadError"))
+            to_result(send(), answer(b"[12]", truncated="ReadError"))
 
 
 ROWS = [
@@ -200,7 +200,7 @@ OUTCOMES = [
 
 class TestBroadcast:
     def test_mixed_results_are_data(self) -> None:
-        result = conclude(broadcast(), answer(ROWS))
+        result = to_result(broadcast(), answer(ROWS))
         assert list(result) == OUTCOMES
         assert result.submitted == (OUTCOMES[0], OUTCOMES[2])
         assert result.failed == (OUTCOMES[1],)
@@ -208,18 +208,18 @@ class TestBroadcast:
 
     def test_the_gateway_may_leave_out_what_is_null(self) -> None:
         rows = [{key: value for key, value in row.items() if value is not None} for row in ROWS]
-        assert list(conclude(broadcast(), answer(rows))) == OUTCOMES
+        assert list(to_result(broadcast(), answer(rows))) == OUTCOMES
 
     def test_outcomes_come_in_the_order_of_the_destinations(self) -> None:
-        assert list(conclude(broadcast(), answer(ROWS[::-1]))) == OUTCOMES
+        assert list(to_result(broadcast(), answer(ROWS[::-1]))) == OUTCOMES
 
     def test_a_destination_given_twice_has_two_outcomes(self) -> None:
         twice = [ROWS[0], ROWS[0] | {"id": 5}]
-        result = conclude(broadcast([NUMBERS[0]] * 2), answer(twice))
+        result = to_result(broadcast([NUMBERS[0]] * 2), answer(twice))
         assert [outcome.id for outcome in result] == ["1", "5"]
 
     def test_a_number_that_the_gateway_spells_its_own_way_is_kept_as_it_says(self) -> None:
-        result = conclude(broadcast(["0211234567"]), answer([ROWS[0]]))
+        result = to_result(broadcast(["0211234567"]), answer([ROWS[0]]))
         assert result[0].destination == NUMBERS[0]
 
     @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ class TestBroadcast:
     )
     def test_a_row_that_makes_no_sense_is_never_success_and_never_failure(self, row: Any) -> None:
         with pytest.raises(errors.UnexpectedResponseError, match="2 readable results for 3") as error:
-            conclude(broadcast(), answer([row, *ROWS[1:]]))
+            to_result(broadcast(), answer([row, *ROWS[1:]]))
         assert error.value.may_have_been_sent
         assert list(error.value.outcomes) == OUTCOMES[1:]
 
     @pytest.mark.parametrize("rows", [[], ROWS[:2], [*ROWS, ROWS[0]], {"rows": ROWS}, None, "x"])
     def test_a_wrong_number_of_rows_is_no_success(self, rows: Any) -> None:
         with pytest.raises(errors.UnexpectedResponseError) as error:
-            conclude(broadcast(), answer(rows))
+            to_result(broadcast(), answer(rows))
         assert error.value.may_have_been_sent
 
     @given(
@@ -258,7 +258,7 @@ class TestBroadcast:
     )
     def test_any_order_of_rows_is_put_right(self, order: list[int], wanted: list[str]) -> None:
         rows = [{"status": "success", "destination": wanted[i], "id": i + 1} for i in order]
-        result = conclude(broadcast(wanted), answer(rows))
+        result = to_result(broadcast(wanted), answer(rows))
         assert [outcome.destination for outcome in result] == wanted
         assert {outcome.id for outcome in result} == {str(i + 1) for i in range(20)}
 
@@ -269,13 +269,13 @@ STORED: dict[str, Any] = {"id": "7", "source": "202", "destination": "+642112345
 class TestMessage:
     @pytest.mark.parametrize("message_id", ["7", 7])
     def test_a_stored_message_reads_the_same_whatever_type_its_id_has(self, message_id: Any) -> None:
-        found = conclude(_v1.get(7), answer(STORED | {"id": message_id}, 200))
+        found = to_result(_v1.get(7), answer(STORED | {"id": message_id}, 200))
         assert found == Message("7", "202", "+64211234567", "Kia ora")
 
     @pytest.mark.parametrize("reply_to", ["6", 6])
     def test_optional_attributes_are_taken(self, reply_to: Any) -> None:
         more = {"reference": "order-42", "reply_to": reply_to, "operator": "Spark", "new": 1}
-        found = conclude(_v1.get("7"), answer(STORED | more, 200))
+        found = to_result(_v1.get("7"), answer(STORED | more, 200))
         assert (found.reference, found.reply_to, found.operator) == ("order-42", "6", "Spark")
 
     @pytest.mark.parametrize(
@@ -295,12 +295,12 @@ class TestMessage:
     )
     def test_anything_else_is_not_that_message(self, body: Any) -> None:
         with pytest.raises(errors.UnexpectedResponseError) as error:
-            conclude(_v1.get(7), answer(body, 200))
+            to_result(_v1.get(7), answer(body, 200))
         assert not error.value.may_have_been_sent
 
     def test_a_cut_answer_is_a_transport_failure(self) -> None:
         with pytest.raises(errors.TransportError, match="cut short"):
-            conclude(_v1.get(7), answer(b"{", 200, cut="ReadError: reset"))
+            to_result(_v1.get(7), answer(b"{", 200, truncated="ReadError: reset"))
 
 
 PROSE = [
@@ -318,7 +318,7 @@ PROSE = [
 class TestErrorEnvelopes:
     def refused(self, body: Any, status: int = 400, call: Call[Any] | None = None) -> errors.GatewayError:
         with pytest.raises(errors.GatewayError) as error:
-            conclude(call or send(), answer(body, status))
+            to_result(call or send(), answer(body, status))
         assert str(error.value).isprintable()
         assert error.value.status_code == status
         return error.value
@@ -404,7 +404,7 @@ class TestErrorEnvelopes:
     def test_no_answer_whatsoever_ends_outside_the_tree(self, body: Any, status: int) -> None:
         for call in (send(), broadcast(), _v1.get(7)):
             try:
-                value: Any = conclude(call, answer(body, status))
+                value: Any = to_result(call, answer(body, status))
             except errors.ModicaError as error:
                 assert str(error).isprintable()
             else:

@@ -17,7 +17,7 @@ from modica_sms_v2.api.messages import get_message, send_message
 from modica_sms_v2.models import NewMessage
 
 from modica_facade import Message, SubmittedMessage, _v2, errors
-from modica_facade._calls import Answer, Call, conclude
+from modica_facade._calls import Call, Response, to_result
 
 from .conftest import NOW
 
@@ -43,8 +43,8 @@ def send(destination: Any = "+64211234567", content: Any = "Kia ora", **options:
     return _v2.send(destination, content, **NONE | options)
 
 
-def answer(body: Any, status: int = 202, **more: Any) -> Answer:
-    return Answer(status, body if isinstance(body, bytes) else json.dumps(body).encode(), **more)
+def answer(body: Any, status: int = 202, **more: Any) -> Response:
+    return Response(status, body if isinstance(body, bytes) else json.dumps(body).encode(), **more)
 
 
 class TestRequests:
@@ -114,33 +114,33 @@ class TestRequests:
 class TestAnswers:
     def test_a_send_is_accepted_with_a_lower_case_uuid(self) -> None:
         body = {"id": ID.upper(), "status": "accepted", "detail": ""}
-        sent = conclude(send(reference="order-42"), answer(body))
+        sent = to_result(send(reference="order-42"), answer(body))
         assert sent == SubmittedMessage(ID, "+64211234567", "order-42", status="accepted")
 
     @pytest.mark.parametrize("location", [f"/rest/sms/v2/messages?id={ID}", f"https://x/messages/{ID.upper()}"])
     def test_a_body_that_was_cut_loses_no_id_that_the_head_had(self, location: str) -> None:
-        assert conclude(send(), answer(b"{", location=location, cut="ReadError")).id == ID
+        assert to_result(send(), answer(b"{", location=location, truncated="ReadError")).id == ID
 
     @pytest.mark.parametrize("status", [None, 5, []])
     def test_an_odd_status_does_not_lose_the_id(self, status: Any) -> None:
-        assert conclude(send(), answer({"id": ID, "status": status})) == SubmittedMessage(ID, "+64211234567")
+        assert to_result(send(), answer({"id": ID, "status": status})) == SubmittedMessage(ID, "+64211234567")
 
     @pytest.mark.parametrize("body", [b"", b"<html>", [], [ID], {}, {"id": 1}, {"id": None}, {"id": "x"}])
     def test_an_acceptance_without_an_id_is_never_success(self, body: Any) -> None:
         with pytest.raises(errors.UnexpectedResponseError) as error:
-            conclude(send(), answer(body))
+            to_result(send(), answer(body))
         assert error.value.may_have_been_sent
 
     def test_an_acceptance_cut_short_is_an_unknown_outcome(self) -> None:
         with pytest.raises(errors.OutcomeUnknownError, match="order-42"):
-            conclude(send(reference="order-42"), answer(b"{", cut="ReadError"))
+            to_result(send(reference="order-42"), answer(b"{", truncated="ReadError"))
 
     def test_a_201_is_not_what_v2_answers(self) -> None:
         with pytest.raises(errors.UnexpectedResponseError, match="202 is documented"):
-            conclude(send(), answer({"id": ID}, 201))
+            to_result(send(), answer({"id": ID}, 201))
 
     def test_a_stored_message_has_direction_and_status(self) -> None:
-        assert conclude(_v2.get(ID), answer(STORED, 200)) == Message(
+        assert to_result(_v2.get(ID), answer(STORED, 200)) == Message(
             ID, "202", "+64211234567", "Kia ora", "order-42", direction="MT", status="received"
         )
 
@@ -149,7 +149,7 @@ class TestAnswers:
     )
     def test_anything_else_is_not_that_message(self, body: Any) -> None:
         with pytest.raises(errors.UnexpectedResponseError):
-            conclude(_v2.get(ID), answer(body, 200))
+            to_result(_v2.get(ID), answer(body, 200))
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -164,7 +164,7 @@ class TestAnswers:
     def test_the_error_envelope(self, status: int, kind: type[errors.GatewayError]) -> None:
         body = {"message": "SMS Gateway Service V2 error", "statusCode": status, "error": "no such thing"}
         with pytest.raises(errors.GatewayError) as error:
-            conclude(send(), answer(body, status))
+            to_result(send(), answer(body, status))
         assert type(error.value) is kind
         assert error.value.code == str(status)
         assert error.value.descriptions == ("SMS Gateway Service V2 error", "no such thing")
@@ -180,7 +180,7 @@ class TestAnswers:
     def test_no_answer_whatsoever_ends_outside_the_tree(self, body: Any, status: int) -> None:
         for call in (send(), _v2.get(ID)):
             try:
-                value: Any = conclude(call, answer(body, status))
+                value: Any = to_result(call, answer(body, status))
             except errors.ModicaError as error:
                 assert str(error).isprintable()
             else:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from .._calls import __version__
+from .._version import __version__
 from ..errors import ModicaError
 from . import _broadcast, _demo, _listen, _parts, _send, _simulate
 from ._errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, fail

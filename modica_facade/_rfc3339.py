@@ -1,4 +1,4 @@
-"""RFC 3339 in and out: the one room that knows how a moment is spelt on the wire.
+"""RFC 3339: the one module that reads and writes dates in the form that the gateway takes.
 
 The gateway wants seconds and an offset (``2017-05-05T10:00:00+12:00``). ``dateutil.parser.isoparse`` accepts far more
 (week dates, a missing offset, 24:00), so one pattern stands before it.
@@ -17,8 +17,8 @@ _RFC3339 = re.compile(
 _MINUTE = timedelta(minutes=1)
 
 
-def moment(value: datetime | str) -> datetime:
-    """Read a moment, whole seconds, the caller's own offset kept.
+def parse_datetime(value: datetime | str) -> datetime:
+    """Parse a date, cut to whole seconds; the caller's own offset is kept.
 
     Args:
         value: an aware datetime, or RFC 3339 text with seconds and an offset.
@@ -28,18 +28,18 @@ def moment(value: datetime | str) -> datetime:
         TypeError: it is neither a datetime nor a str.
     """
     if isinstance(value, str):
-        value = _read(value)
+        value = _parse(value)
     elif not isinstance(value, datetime):
         raise TypeError("give an aware datetime or RFC 3339 text")
     offset = value.utcoffset()
     if offset is None:
-        raise ValueError("a datetime without time zone could mean any moment; give it a tzinfo")
+        raise ValueError("a datetime without a time zone is ambiguous; give it a tzinfo")
     if offset % _MINUTE:
         raise ValueError(f"its UTC offset {offset} has seconds, which RFC 3339 cannot say; use zoneinfo time zones")
     return value.replace(microsecond=0)
 
 
-def _read(text: str) -> datetime:
+def _parse(text: str) -> datetime:
     if not _RFC3339.fullmatch(text):
         raise ValueError("write it as RFC 3339 with seconds and an offset, e.g. 2030-05-05T10:00:00+12:00")
     # Imported late: dateutil's parser is slow to import, and few messages are scheduled.
@@ -51,6 +51,6 @@ def _read(text: str) -> datetime:
         raise ValueError("there is no such date") from error
 
 
-def wire(value: datetime) -> str:
-    """Spell an aware datetime for the gateway: seconds, numeric offset, UTC as ``+00:00``."""
+def format_rfc3339(value: datetime) -> str:
+    """Format an aware datetime for the gateway: whole seconds, numeric offset, UTC as ``+00:00``."""
     return value.isoformat(timespec="seconds")

@@ -22,6 +22,7 @@ DOCUMENTED = {
     *("SubmittedMessage", "Message", "BroadcastResult", "BroadcastOutcome"),
     *("DeliveryReceipt", "InboundMessage", "DeliveryStatus"),
     *("parse_callback", "parse_delivery_receipt", "parse_inbound_message", "CallbackReceiver", "DeliveryTracker"),
+    *("SendOptions", "SendOptionsV1", "SendOptionsV2"),
     *errors.__all__,
     "__version__",
 }

@@ -1,0 +1,426 @@
+"""The blocking clients: each method is one line over a call that sync and async share."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import UUID
+
+from .. import _v1, _v2
+from .._bulk import Batch, Bulk, check_count
+from .._calls import MAX_IN_FLIGHT, Call, to_result
+from .._retry import RetryPolicy
+from ..errors import ConfigurationError, ModicaError
+from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
+from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2, warn_abandoned
+
+if TYPE_CHECKING:
+    # httpx is most of what importing the package would cost. The first client brings it; a process that only receives
+    # callbacks never pays. Likewise threads, where nothing needs them.
+    from concurrent.futures import Future
+
+    import httpx
+
+    from .._transport import Transport
+
+T = TypeVar("T")
+
+
+class _SyncClient(BaseClient):
+    _transport: Transport
+
+    def __init__(
+        self,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        keepalive: float = 2.0,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        from .._transport import Transport
+
+        try:
+            endpoint = self._configure(username, password, base_url, keepalive, timeout, retry)
+            self._transport = Transport(endpoint, http_client)
+        except ConfigurationError as error:
+            # Services that collect errors show every frame with its locals, and what came before.
+            del password, base_url
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+
+    def _perform(self, call: Call[T]) -> T:
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._transport.attempt(call, self._timeout, started + self._retry.deadline)
+            wait = self._retry_delay(call, outcome, attempt, started)
+            if wait is None:
+                return to_result(call, outcome)
+            time.sleep(wait)
+
+    def _try(self, call: Call[T]) -> T | ModicaError:
+        try:
+            return self._perform(call)
+        except ModicaError as error:
+            return error
+
+    def _one_by_one(self, bulk: Bulk) -> Iterator[BroadcastOutcome]:
+        while (batch := bulk.next_batch()) is not None:
+            yield from bulk.record(batch, self._try(batch.call))
+        bulk.raise_if_interrupted()
+
+    def _many(self, bulk: Bulk, concurrency: int) -> Iterator[BroadcastOutcome]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        in_flight: deque[tuple[Batch, Future[Any]]] = deque()
+        with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads:
+            try:
+                while True:
+                    while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
+                        in_flight.append((batch, threads.submit(self._try, batch.call)))
+                    if not in_flight:
+                        break
+                    batch, future = in_flight.popleft()
+                    yield from bulk.record(batch, future.result())
+            finally:
+                # A thread cannot be stopped in the middle of a send: leaving the block waits for it.
+                warn_abandoned(in_flight)
+        bulk.raise_if_interrupted()
+
+    def close(self) -> None:
+        """Close the connections. An ``http_client`` that was given stays open. Calling again does nothing."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Modica(RestV1, _SyncClient):
+    """Client for REST v1, blocking. One may be shared by all threads.
+
+    Example:
+        >>> with Modica("application-name", "password") as modica:
+        ...     sent = modica.send("+64211234567", "Kia ora", reference="order-42")
+        ...     modica.get(sent.id)
+
+    Args:
+        username: the application name; default: the variable MODICA_USERNAME.
+        password: default: the variable MODICA_PASSWORD.
+        base_url: https only (http for a loopback host); default: the variable MODICA_BASE_URL, then Modica's own,
+            https://api.modicagroup.com/rest/gateway. White labels differ in this only.
+        timeout: seconds that each read may take. Connecting may take 5, writing 10. A read that times out leaves the
+            outcome of a send unknown, so do not make it short without need. ``RetryPolicy.deadline`` bounds the call.
+        keepalive: seconds an idle connection may be used again; 0: a new connection for every request.
+        retry: `RetryPolicy`; which failures may be repeated is not an option.
+        http_client: your own ``httpx.Client`` (proxies, certificates, transports, instrumentation); it is
+            neither closed nor changed, and redirects are not followed whatever it says. On a connection of its
+            own the deadline is looked at when a read ends: a server that drips its headers can exceed it.
+
+    Raises:
+        ConfigurationError: credentials are missing, or a value cannot be used.
+    """
+
+    def send(
+        self,
+        destination: str,
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        expires: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+    ) -> SubmittedMessage:
+        """Send one message to one destination: one SMS, never two.
+
+        Args:
+            destination: number in international format, e.g. ``"+64211234567"``. Whether it is a good number is the
+                gateway's to say.
+            content: the text, not empty.
+            scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead (prose
+                documentation).
+            expires: when to give up delivering: likewise, later than ``scheduled``.
+            source: short code to send from; not together with ``class_`` (published specification).
+            reference: your own label; comes back on ``get``, receipts and replies. It is what an unknown outcome is
+                reconciled by, so choose and store one first. The gateway does not use it to find duplicates.
+            class_: application class; the gateway's default is ``mt_message``.
+            mask: source mask, at most 20 characters (published specification).
+            sms_class: 0 to 3 (prose documentation).
+
+        Raises:
+            InvalidRequestError: refused here, nothing left this machine.
+            NotSentError: the gateway was not reached; calling again is safe.
+            OutcomeUnknownError: it may have been accepted; do not send it again.
+            GatewayError: the gateway answered with an error; ``may_have_been_sent`` says what that means.
+            UnexpectedResponseError: the response is malformed; ``may_have_been_sent`` is True if it may have gone out.
+            ConfigurationError: the client is closed.
+        """
+        call = _v1.send(
+            destination,
+            content,
+            scheduled=scheduled,
+            expires=expires,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+        )
+        return self._perform(call)
+
+    def broadcast(
+        self,
+        destinations: Iterable[str],
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        expires: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+    ) -> BroadcastResult:
+        """Send one text to 1 to 1000 destinations with exactly one request.
+
+        Args:
+            destinations: 1 to 1000 numbers (published specification); see `send`.
+            content: as for `send`; so are all options.
+            scheduled: see `send`.
+            expires: see `send`.
+            source: see `send`.
+            reference: see `send`; all messages of the broadcast share it.
+            class_: see `send`.
+            mask: see `send`.
+            sms_class: see `send`.
+
+        Returns:
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
+
+        Raises:
+            ModicaError: as `send`. An UnexpectedResponseError has the readable part of the answer in ``outcomes``.
+        """
+        call = _v1.broadcast(
+            destinations,
+            content,
+            scheduled=scheduled,
+            expires=expires,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+        )
+        return self._perform(call)
+
+    def broadcast_many(
+        self,
+        destinations: Iterable[str],
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        expires: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        batch_size: int = 1000,
+    ) -> Iterator[BroadcastOutcome]:
+        """Send one text to any number of destinations, in broadcasts of ``batch_size``.
+
+        Args:
+            destinations: any iterable, pulled lazily; memory stays constant.
+            content: as for `send`; so are all options.
+            scheduled: see `send`.
+            expires: see `send`.
+            source: see `send`.
+            reference: see `send`; all messages share it.
+            class_: see `send`.
+            mask: see `send`.
+            sms_class: see `send`.
+            batch_size: destinations in one request, 1 to 1000 (published specification).
+
+        Yields:
+            One outcome a destination, in the order given.
+
+        Raises:
+            InvalidRequestError: at once, for content and options.
+            BroadcastInterruptedError: a batch failed, after every known outcome was yielded. Nothing is repeated that
+                may have been sent, nothing is dropped: ``batch`` and ``unsent`` have the rest.
+        """
+        call = _v1.broadcasts(
+            content,
+            scheduled=scheduled,
+            expires=expires,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+        )
+        size = check_count("batch_size", batch_size, _v1.MAX_DESTINATIONS)
+        return self._one_by_one(Bulk(destinations, call, size))
+
+    def get(self, message_id: str | int) -> Message:
+        """Fetch a stored message.
+
+        Args:
+            message_id: as `send` returned it; an int is taken too.
+
+        Raises:
+            InvalidRequestError: that cannot be an id of REST v1, 1 to 2**63-1 (prose documentation: int64).
+            NotFoundError: the gateway does not know it.
+            TransportError: no answer.
+            GatewayError: the gateway answered with an error.
+            UnexpectedResponseError: the response is malformed.
+        """
+        return self._perform(_v1.get(message_id))
+
+
+class ModicaV2(RestV2, _SyncClient):
+    """Client for REST v2, blocking. One may be shared by all threads.
+
+    The constructor's arguments, and what is raised, are those of `Modica`; the base URL's default is the variable
+    MODICA_V2_BASE_URL, then Modica's own, https://api.modicagroup.com/rest/sms/v2. Instead of broadcasts: `send_many`.
+
+    Example:
+        >>> with ModicaV2("application-name", "password") as modica:
+        ...     sent = modica.send("+64211234567", "Kia ora", reference="order-42")
+        ...     message = modica.get(sent.id)
+    """
+
+    def send(
+        self,
+        destination: str,
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+    ) -> SubmittedMessage:
+        """Send one message to one destination: one SMS, never two.
+
+        The gateway answers before it knows whether the message can be delivered: register a delivery receipt callback,
+        without one those errors are invisible.
+
+        Args:
+            destination: number in international format, e.g. ``"+64211234567"``. Whether it is a good number is the
+                gateway's to say.
+            content: the text, not empty. Links in it are shortened by the gateway (published specification).
+            scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead
+                (published specification).
+            source: short code to send from; not together with ``class_``.
+            reference: your own label; comes back on ``get`` and receipts. It is what an unknown outcome is reconciled
+                by, so choose and store one first. The gateway does not use it to find duplicates.
+            class_: application class; the gateway's default is ``mt_message``.
+            mask: source mask, at most 20 characters (published specification).
+            sms_class: 0 to 3 (prose documentation of REST v1).
+            integration_id: a UUID or its text (published specification).
+
+        Raises:
+            InvalidRequestError: refused here, nothing left this machine.
+            NotSentError: the gateway was not reached; calling again is safe.
+            OutcomeUnknownError: it may have been accepted; do not send it again.
+            GatewayError: the gateway answered with an error; ``may_have_been_sent`` says what that means.
+            UnexpectedResponseError: the response is malformed; ``may_have_been_sent`` is True if it may have gone out.
+            ConfigurationError: the client is closed.
+        """
+        call = _v2.send(
+            destination,
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        return self._perform(call)
+
+    def send_many(
+        self,
+        destinations: Iterable[str],
+        content: str,
+        *,
+        scheduled: datetime | str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        class_: str | None = None,
+        mask: str | None = None,
+        sms_class: int | None = None,
+        integration_id: str | UUID | None = None,
+        concurrency: int = 16,
+    ) -> Iterator[BroadcastOutcome]:
+        """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
+
+        Args:
+            destinations: any iterable, pulled lazily; memory stays constant.
+            content: as for `send`; so are all options.
+            scheduled: see `send`.
+            source: see `send`.
+            reference: see `send`; all messages share it.
+            class_: see `send`.
+            mask: see `send`.
+            sms_class: see `send`.
+            integration_id: see `send`.
+            concurrency: how many sends may be in flight, 1 to 100.
+
+        Yields:
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception; an
+            accepted one has status ``"success"`` ; whether it was delivered is reported by its receipts.
+
+        Raises:
+            InvalidRequestError: at once, for content and options.
+            BroadcastInterruptedError: a send failed for another reason than its destination, after every known outcome
+                was yielded. Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent``
+                have the rest.
+        """
+        call = _v2.sends(
+            content,
+            scheduled=scheduled,
+            source=source,
+            reference=reference,
+            class_=class_,
+            mask=mask,
+            sms_class=sms_class,
+            integration_id=integration_id,
+        )
+        limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
+        bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
+        return self._many(bulk, limit)
+
+    def get(self, message_id: str | UUID) -> Message:
+        """Fetch a stored message, its delivery status included.
+
+        Args:
+            message_id: as `send` returned it; a UUID is taken too.
+
+        Raises:
+            InvalidRequestError: that cannot be an id of REST v2. Those of v1 cannot be looked up here.
+            NotFoundError: the gateway does not know it.
+            TransportError: no answer.
+            GatewayError: the gateway answered with an error.
+            UnexpectedResponseError: the response is malformed.
+        """
+        return self._perform(_v2.get(message_id))
