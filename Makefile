@@ -66,4 +66,4 @@ bench: .venv/.installed  ## what the facade costs, as ratios to what it stands o
 	@$(BIN)/python scripts/bench.py
 
 clean:  ## remove the environment and every by-product
-	rm -rf .venv dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
+	rm -rf .venv .nox dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
