@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak clean
+.PHONY: help demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
@@ -65,5 +65,12 @@ soak: .venv/.installed  ## 100,000 sends through an unreliable gateway: none twi
 bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (four minutes; writes bench.json)
 	@$(BIN)/python scripts/bench.py
 
+docs: .venv/.installed  ## build the documentation into docs/_build/html, without the network; a warning is an error
+	@$(BIN)/python -m sphinx -E -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+pictures: .venv/.installed  ## draw docs/pictures anew: the map of the package, what becomes of a send, the recorded demo ...
+	@$(BIN)/python -m scripts.pictures
+
 clean:  ## remove the environment and every by-product
-	rm -rf .venv .nox dist build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
+	rm -rf .venv .nox dist build docs/_build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json

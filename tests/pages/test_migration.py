@@ -48,9 +48,9 @@ from modica_facade._calls import NoResponse, Response, to_result
 from modica_facade._retry import retry_delay
 from modica_facade.simulator import Simulator, serve
 
-from .conftest import NOW, Flavour
+from ..conftest import NOW, Flavour
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "migrating-v1-to-v2.md"
 TEXT = PAGE.read_text("utf-8")
 V1_DOCUMENT = yaml.safe_load((ROOT / "openapi" / "gateway-v1.openapi.yaml").read_text("utf-8"))

@@ -11,7 +11,7 @@ import pytest
 
 from modica_facade import errors
 
-TEXT = (Path(__file__).parent.parent / "docs" / "failures.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "failures.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", TEXT, re.MULTILINE))
 SAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 

@@ -1,0 +1,22 @@
+"""Write docs/pictures: `make pictures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import exceptions, house, parts, recording, send
+
+PICTURES = {
+    "demo": recording.draw,
+    "exceptions": exceptions.draw,
+    "house": house.draw,
+    "parts": parts.draw,
+    "send": send.draw,
+}
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+
+if __name__ == "__main__":
+    for name, draw in PICTURES.items():
+        path = FOLDER / f"{name}.svg"
+        path.write_text(draw(), "utf-8")
+        print(path.relative_to(FOLDER.parents[1]))
