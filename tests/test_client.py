@@ -168,6 +168,11 @@ class TestSetUp:
         assert "base_url='https://sms.example/gateway')" in repr(client())
         assert "'other'" in repr(client("other"))
         assert "https://own.example/x" in repr(client(base_url="https://own.example/x"))
+        with pytest.raises(errors.ConfigurationError, match="base_url is empty"):
+            client(base_url="")
+        monkeypatch.setenv(variable, "")
+        with pytest.raises(errors.ConfigurationError, match=f"base_url is empty; give one, or unset {variable}"):
+            client()
 
     @pytest.mark.parametrize(
         ("arguments", "named"),

@@ -1,42 +1,39 @@
-"""The command group: registers the commands, and turns every exception into one line and one exit code."""
+"""The command group: its commands, and the one place where an exception becomes a line and an exit code."""
 
 from __future__ import annotations
 
 import io
 import sys
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import click
 
 from .._version import __version__
-from ..errors import ModicaError
-from . import _broadcast, _demo, _listen, _parts, _send, _simulate
-from ._errors import BROKEN_PIPE, INTERRUPTED, USAGE, exit_code, fail
-from ._output import detach_stdout
+from . import _broadcast, _demo, _listen, _parts, _results, _send, _simulate, _trigger
+from ._errors import report
 
 
 class _Commands(click.Group):
-    """Every exception ends here: one line on stderr, one exit code, and under --json the same on stdout."""
-
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **options: Any) -> NoReturn:
         # A pipe or console that cannot show a macron gets an escape, not half an answer.
         cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
-        except ModicaError as error:
-            fail(ctx, exit_code(error), error)
-        except click.UsageError as error:
-            command = ctx.command_path if error.ctx is None else error.ctx.command_path
-            fail(ctx, USAGE, error, f"{error.format_message()} See {command} --help.")
-        except ImportError as error:
-            if error.name is not None:  # only our own, which say what to install, have none
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except BaseException as error:
+            if isinstance(error, SystemExit):  # shell completion
                 raise
-            fail(ctx, USAGE, error)
-        except BrokenPipeError:
-            detach_stdout()
-            ctx.exit(BROKEN_PIPE)
-        except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
+            code = report(error)
+        sys.exit(code or 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except BaseException as error:
+            if isinstance(error, SystemExit):
+                raise
+            ctx.exit(report(error, ctx))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,7 +41,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Send SMS through Modica's Mobile Gateway, and see what became of them.
 
-    Credentials come from MODICA_USERNAME and MODICA_PASSWORD only: an argument would show in the process list.
+    The application name comes from MODICA_USERNAME, the password from --password-file or MODICA_PASSWORD; on a terminal
+    you are asked for what is missing. No option takes a password: it would show in the process list.
 
     \b
     Exit codes:
@@ -59,10 +57,12 @@ def main() -> None:
 for _command in (
     _send.send,
     _broadcast.broadcast,
+    _results.results,
     _send.get,
+    _parts.parts,
     _listen.listen,
+    _trigger.trigger,
     _simulate.simulate,
     _demo.demo,
-    _parts.parts,
 ):
     main.add_command(_command)

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import signal
 import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..client import Modica
+from ..client import Modica, ModicaV2
 from ..errors import BroadcastInterruptedError, ModicaError, NotSentError, OutcomeUnknownError
 from ..models import BroadcastOutcome
-from ._errors import OK, REFUSED, UNKNOWN, exit_code, fail
-from ._options import gateway_options, given_options, make_client, message_options
-from ._output import Format, OutcomePrinter
-from ._results_file import ResultsFile
+from ._destinations import Destinations, number_key, read_destinations, read_standard_input
+from ._errors import NOT_SENT, OK, REFUSED, UNKNOWN, FailedError, exit_code, in_terms_of_options
+from ._options import Gateway, gateway_options, given_options, message_options
+from ._output import Format, OutcomePrinter, echo, note, print_json, printable, row
+from ._plan import Plan
+from ._progress import Progress
+from ._results_file import Account, ResultsFile
+from ._signals import stop_requested
 
 _IN_FLIGHT = 16  # of send_many
+_ASK_ABOVE = 100
+_SHOWN = 10
 
 
 @click.command()
 @click.argument("destinations", nargs=-1)
-@click.option("--content", required=True, help="The text.")
+@click.option("--content", required=True, help="The text; - is standard input.")
 @click.option(
     "--file",
-    "file",
-    type=click.File("r", encoding="utf-8-sig"),
-    help="Read destinations from here, one a line; - is standard input.",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Read destinations from here; - is standard input. May be repeated.",
 )
+@click.option(
+    "--column", metavar="HEADING", help="The files are tables (comma, semicolon, tab): the numbers stand here."
+)
+@click.option(
+    "--country", metavar="CODE", help="Write local numbers such as 021 123 4567 in international form: NZ, AU."
+)
+@click.option("--skip-bad", is_flag=True, help="Go on without the rows that are not numbers.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, say what would be sent, send nothing.")
+@click.option("--yes", is_flag=True, help=f"Do not ask before sending to more than {_ASK_ABOVE}.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "csv", "jsonl"]),
-    default="table",
-    show_default=True,
-    help="Of the outcomes on standard output; --json is jsonl.",
+    help="Of the outcomes on standard output; --json is jsonl. Default: table; on a terminal, none.",
 )
+@click.option("--verbose", is_flag=True, help="Print each outcome on a terminal too.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -58,149 +69,229 @@ _IN_FLIGHT = 16  # of send_many
 )
 @message_options
 @gateway_options
-@click.pass_context
 def broadcast(
-    ctx: click.Context,
-    /,
     destinations: tuple[str, ...],
     content: str,
-    file: Iterable[str] | None,
-    format_: Format,
+    files: tuple[str, ...],
+    column: str | None,
+    country: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    yes: bool,
+    format_: Format | None,
+    verbose: bool,
     results: Path | None,
     batch_size: int,
-    v2: bool,
-    base_url: str | None,
+    gateway: Gateway,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Send one text to any number of DESTINATIONS, each of them once.
 
-    They are read and counted before the first is sent to; one that is given twice is sent to once. REST v1 takes them
-    in broadcasts, v2 one request each. Outcomes are printed as they come: success, failure (the gateway refused this
-    one) or unknown (it may have been sent).
+    All are read and checked before the first is sent to; a number that is given twice is sent to once. A file has one
+    number a line, or is a table with a heading and --column; blank lines and those that begin with # are left out. REST
+    v1 takes destinations in broadcasts, v2 one request each. Outcomes are printed as they come: success, failure (the
+    gateway refused this one) or unknown (it may have been sent).
 
     With --results an interrupted broadcast is resumed by the same command: destinations that have an outcome are left
-    alone, and so are unknown ones, whatever interrupted it, kill -9 and power cuts included. Settle those by their
-    receipts. The file is JSON lines, the last one about a destination counts, and a person may add one: its status is
-    success, failure, unknown or unsent (to be sent to again).
+    alone, and so are unknown ones, whatever interrupted it, kill -9 and power cuts included. See modica results.
 
-    Ctrl-C stops when the requests in flight are answered, a second one at once. Destinations without a row were not
-    sent to. Exit code 4 if any is unknown, otherwise that of what stopped it, otherwise 1 if any was refused.
+    Ctrl-C stops when the requests in flight are answered, a second one at once. Exit code 4 if any destination is
+    unknown, otherwise that of what stopped it, otherwise 1 if any was refused.
     """
-    given = given_options(v2, options)
-    wanted = _destinations(destinations, file)
-    identity = json.dumps([content, given], sort_keys=True).encode()
-    with make_client(v2, base_url) as modica, _stopping() as stop:
-        about = {"client": repr(modica), "message": hashlib.sha256(identity).hexdigest()}
-        with ResultsFile(results, about) as record:
-            left = [each for each in wanted if record.statuses.get(each, "unsent") == "unsent"]
-            if isinstance(modica, Modica):
-                batches = record.batches(left, batch_size, stop.is_set)
-                outcomes = modica.broadcast_many(batches, content, batch_size=batch_size, **given)
-            else:
-                batches = record.batches(left, _IN_FLIGHT, stop.is_set)
-                outcomes = modica.send_many(batches, content, concurrency=_IN_FLIGHT, **given)
-            printer = OutcomePrinter("jsonl" if as_json else format_, stop.set)
-            # Where the rows go to the terminal, they are the progress.
-            hidden = not sys.stderr.isatty() or sys.stdout.isatty()
-            steps = max(1, len(wanted) // 100)
-            with click.progressbar(
-                length=len(wanted), label="sending", file=sys.stderr, hidden=hidden, update_min_steps=steps
-            ) as bar:
-                bar.update(len(wanted) - len(left))
-                problem = _follow(outcomes, record, printer, bar.update)
-            account = Counter(record.statuses.get(each, "unsent") for each in wanted)
-    click.echo(
-        f"modica: {len(wanted)} destinations: {account['success']} submitted, {account['failure']} failed, "
-        f"{account['unknown']} unknown, {account['unsent']} not sent",
-        err=True,
-    )
-    problem = problem or _what_is_left(account, record.failure or (None if results else printer.failure))
-    if problem is None:
-        ctx.exit(REFUSED if account["failure"] else OK)
-    code = UNKNOWN if account["unknown"] else exit_code(problem)
-    fail(ctx, code, problem, f"{problem}{_advice(account, results)}")
+    given = given_options(gateway.v2, options)
+    if content == "-":
+        if "-" in (*files, *destinations):
+            raise click.UsageError("Standard input can be the text or the destinations, not both.")
+        content = read_standard_input().rstrip("\r\n")
+    if column is not None and not files:
+        raise click.UsageError("--column needs --file.")
+    wanted = _checked(read_destinations(destinations, files, column, country), country, skip_bad=skip_bad)
+    about = {"message": hashlib.sha256(json.dumps([content, given], sort_keys=True).encode()).hexdigest()}
+    if country is not None:
+        about["country"] = country.upper()
+    with gateway.connect() as modica:
+        for _ in _send_all(modica, (), content, given, batch_size):
+            pass  # without destinations this checks the text and the options, and sends nothing
+        with ResultsFile(results, {"client": repr(modica), **about}, read_only=dry_run) as record:
+            left = [each for each in wanted if record.account.status(each) == "unsent"]
+            plan = Plan(left, content, repr(modica), given, len(wanted) - len(left))
+            if results is not None:
+                _report_account(record.account, results, wanted, given)
+            if dry_run:
+                _print_plan(plan, as_json=as_json)
+                return
+            if len(left) > _ASK_ABOVE and not yes:
+                _ask(plan, results)
+            rows: Format | None = "jsonl" if as_json else format_
+            if rows is None and (verbose or not sys.stdout.isatty()):
+                rows = "table"
+            record.plan(wanted)
+            with stop_requested() as stop, Progress(len(left)) as progress:
+                printer = OutcomePrinter(rows, stop.set)
+                size = batch_size if isinstance(modica, Modica) else _IN_FLIGHT
+                batches = record.batches(left, size, stop.is_set)
+                problem = _follow(_send_all(modica, batches, content, given, batch_size), record, printer, progress)
+    if rows is None:
+        _report_problems(record.account, wanted, results)
+    _finish(record, wanted, problem, printer, results)
 
 
-def _destinations(arguments: Iterable[str], file: Iterable[str] | None) -> list[str]:
-    """All of them, each once, in order."""
-    try:
-        stripped = (line.strip() for line in [*arguments, *(file or ())])
-        given = [each for each in stripped if each]
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"--file must be UTF-8 text: {error}.") from None
-    if not given:
+def _send_all(
+    modica: Modica | ModicaV2, destinations: Iterable[str], content: str, given: Mapping[str, Any], batch_size: int
+) -> Iterable[BroadcastOutcome]:
+    if isinstance(modica, Modica):
+        return modica.broadcast_many(destinations, content, batch_size=batch_size, **given)
+    return modica.send_many(destinations, content, concurrency=_IN_FLIGHT, **given)
+
+
+def _checked(read: Destinations, country: str | None, *, skip_bad: bool) -> Sequence[str]:
+    """Those to send to; what was left out or changed is said."""
+    for bad in read.bad[:_SHOWN]:
+        note(printable(f"{bad.where}: {bad.value!r}: {bad.reason}"))
+    if read.bad:
+        count = _rows(len(read.bad), "cannot be sent to")
+        if not skip_bad:
+            raise click.UsageError(f"{count}; correct them, or leave them out with --skip-bad. Nothing was sent.")
+        note(f"{count}, and left out")
+    if not read.wanted:
         raise click.UsageError("No destinations: give some, or --file with one a line.")
-    wanted = list(dict.fromkeys(given))
-    if len(wanted) < len(given):
-        click.echo(f"modica: {len(given) - len(wanted)} repeated destinations are left out", err=True)
-    return wanted
+    if read.repeated:
+        note(f"{read.repeated} repeated destinations are left out")
+    if read.changed:
+        written, sent = read.changed[0]
+        note(f"{len(read.changed)} numbers are written in international form, the first {written!r} as {sent}")
+    if read.local and country is None:
+        where, value = read.local[0]
+        note(f"{len(read.local)} numbers are in local form, the first {value!r} ({where}): see --country")
+    return read.wanted
 
 
-@contextlib.contextmanager
-def _stopping() -> Generator[threading.Event]:
-    """The first SIGINT or SIGTERM sets the event, the next one is a KeyboardInterrupt."""
-    stop = threading.Event()
+def _rows(count: int, what: str) -> str:
+    return f"{count} row{'s' if count > 1 else ''} {what}"
 
-    def handle(_signal: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nmodica: stopping when the requests in flight are answered; once more to stop at once\n")
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as a shell leaves SIGINT to a job in the background
-                signal.signal(number, handle)
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _report_account(account: Account, results: Path, wanted: Sequence[str], given: Mapping[str, Any]) -> None:
+    """What the results file already says, and what it will not be able to."""
+    if account.left_out is not None:
+        note(f"line {account.left_out} of {results} was cut off by a crash and is left out")
+    unknown = [account.entries[key] for each in wanted if (key := number_key(each)) in account.entries]
+    unknown = [entry for entry in unknown if entry.outcome.status == "unknown"]
+    for entry in unknown[:_SHOWN]:
+        note(printable(f"{entry.outcome.destination} is unknown from an earlier run (line {entry.line} of {results})"))
+    if unknown:
+        note(f"settle unknown ones by their receipts: modica results {results} --settle NUMBER")
+    if "reference" not in given:
+        note("without --reference no receipt will tell what became of a destination whose outcome is unknown")
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(plan.to_json_dict())
+        return
+    for line in plan.lines():
+        echo(line)
+    echo("dry run: nothing was sent")
+
+
+def _ask(plan: Plan, results: Path | None) -> None:
+    """Let a person at a terminal have a look first.
+
+    Raises:
+        UsageError: there is a terminal, but its keyboard is not standard input.
+        FailedError: the answer was no.
+    """
+    if not sys.stderr.isatty():
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{len(plan.destinations):,} destinations: say --yes, or look first with --dry-run.")
+    for line in plan.lines():
+        note(printable(line), prefix="")
+    if results is None:
+        note("results    nowhere: give --results to be able to resume after an interruption", prefix="")
+    if not click.confirm(f"Send to {len(plan.destinations):,} destinations?", err=True):
+        raise FailedError(NOT_SENT, "nothing was sent")
 
 
 def _follow(
-    outcomes: Iterable[BroadcastOutcome],
-    record: ResultsFile,
-    printer: OutcomePrinter,
-    advance: Callable[[int], None],
+    outcomes: Iterable[BroadcastOutcome], record: ResultsFile, printer: OutcomePrinter, progress: Progress
 ) -> ModicaError | None:
     """Note and print every outcome, to the end or to what stopped it, which is returned."""
-    problem: ModicaError
+    problem: ModicaError | None = None
+    unsent: Sequence[str] = ()
+    reason = "the answer of the gateway does not name it"
     try:
         for outcome in outcomes:
-            printer.print(record.settle(outcome))
-            advance(1)
+            printer.print(record.record(outcome))
+            progress.advance(outcome.status)
     except BroadcastInterruptedError as error:
         problem = error.cause if isinstance(error.cause, ModicaError) else error
-        lost = record.give_up(error.batch if error.may_have_been_sent else (), str(problem))
+        tried = {number_key(each) for each in error.batch} if error.may_have_been_sent else set[str]()
+        unsent = [each for each in record.in_flight if number_key(each) not in tried]
+        reason = in_terms_of_options(str(problem))
     except KeyboardInterrupt:
         problem = NotSentError("interrupted before everything was sent")
-        lost = record.give_up(None, "interrupted")
-    else:
-        return None
-    for outcome in lost:
+        reason = "interrupted"
+    for outcome in record.end(unsent, reason):
         printer.print(outcome)
+        progress.advance(outcome.status)
     return problem
 
 
-def _what_is_left(account: Counter[str], failure: OSError | None) -> ModicaError | None:
+def _report_problems(account: Account, wanted: Iterable[str], results: Path | None) -> None:
+    """Where no rows were printed: which were refused or are unknown."""
+    entries = [account.entries[key] for each in wanted if (key := number_key(each)) in account.entries]
+    problems = [entry.outcome for entry in entries if entry.outcome.status in ("failure", "unknown")]
+    # Without a file these lines are the only account there is.
+    for outcome in problems if results is None else problems[:_SHOWN]:
+        note(printable(row(outcome)), prefix="")
+    if results is not None and len(problems) > _SHOWN:
+        note(f"{len(problems) - _SHOWN} more: modica results {results}")
+
+
+def _finish(
+    record: ResultsFile,
+    wanted: Sequence[str],
+    problem: ModicaError | None,
+    printer: OutcomePrinter,
+    results: Path | None,
+) -> None:
+    """Say how it ended.
+
+    Raises:
+        FailedError: not with success for all.
+    """
+    statuses = [record.account.status(each) for each in wanted]
+    counts = Counter(statuses)
+    note(
+        f"{len(wanted)} destinations: {counts['success']} submitted, {counts['failure']} failed, "
+        f"{counts['unknown']} unknown, {counts['unsent']} not sent"
+    )
+    problem = problem or _unfinished(counts, record.failure or (None if results else printer.failure))
+    if problem is None:
+        raise click.exceptions.Exit(REFUSED if counts["failure"] else OK)
+    code = UNKNOWN if counts["unknown"] else exit_code(problem)
+    raise FailedError(code, in_terms_of_options(str(problem)) + _advice(wanted, statuses, results)) from problem
+
+
+def _unfinished(counts: Counter[str], failure: str | None) -> ModicaError | None:
     """Nothing went wrong on the way to the gateway; is there still something to say?"""
     if failure is not None:
-        kind = NotSentError if account.total() == account["unsent"] else OutcomeUnknownError
-        return kind(f"stopped, the outcomes cannot be written: {failure.strerror}")
-    if account["unknown"]:
-        return OutcomeUnknownError("some destinations may have been sent to in an earlier run; wait for their receipts")
-    return NotSentError("stopped before the end") if account["unsent"] else None
+        kind = NotSentError if counts.total() == counts["unsent"] else OutcomeUnknownError
+        return kind(f"stopped: {failure}")
+    if counts["unknown"]:
+        return OutcomeUnknownError("some destinations may have been sent to; wait for their receipts")
+    return NotSentError("stopped before the end") if counts["unsent"] else None
 
 
-def _advice(account: Counter[str], results: Path | None) -> str:
+def _advice(wanted: Sequence[str], statuses: Sequence[str], results: Path | None) -> str:
     """What the exception of one request cannot know: the whole command is safe to repeat only with a results file."""
-    if not account["unsent"]:
+    if "unsent" not in statuses:
         return ""
     if results is not None:
         return "; run the same command again to send to the rest"
-    if account.total() == account["unsent"]:
+    done = max((index for index, status in enumerate(statuses) if status != "unsent"), default=None)
+    if done is None:
         return ""
-    return "; do not repeat the whole command: destinations with a row above are done (--results would keep count)"
+    # Outcomes come in the order of the destinations.
+    return f"; do not repeat the whole command: it is done down to {wanted[done]} (--results would keep count)"

@@ -16,7 +16,7 @@ from attrs import frozen
 from ..client import Modica, ModicaV2
 from ..models import DeliveryReceipt, InboundMessage
 from ..receiver import CallbackReceiver
-from ._options import json_option, make_client
+from ._options import Gateway, json_option, password_file_option
 from ._output import HEADING, echo, print_json, row, to_json_dict
 
 LIVE_MESSAGES = 2
@@ -160,8 +160,9 @@ def _calls(
 @click.option("--live", is_flag=True, help="On the real gateway, with your credentials. Costs two SMS.")
 @click.option("--destination", metavar="NUMBER", help="Where the two SMS of --live go, such as +64211234567.")
 @click.option("--v2", is_flag=True, help="Speak REST v2 instead of v1.")
+@password_file_option
 @json_option
-def demo(live: bool, destination: str | None, v2: bool, as_json: bool) -> None:
+def demo(live: bool, destination: str | None, v2: bool, password: str | None, as_json: bool) -> None:
     """Show the whole story: send, broadcast, get, receipts, a reply.
 
     On a simulator started for the purpose, unless --live and --destination say otherwise.
@@ -171,7 +172,7 @@ def demo(live: bool, destination: str | None, v2: bool, as_json: bool) -> None:
     if destination and not live:
         raise click.UsageError("--destination needs --live: the simulator sends no SMS anywhere.")
     if destination:
-        with make_client(v2, None) as modica:
+        with Gateway(v2, None, password).connect() as modica:
             _show(on_gateway(modica, destination), as_json)
     else:
         _show(on_simulator(v2=v2), as_json)

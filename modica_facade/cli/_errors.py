@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+import traceback
+from pathlib import Path
 
 import click
 
-from ..errors import (
-    ConfigurationError,
-    GatewayError,
-    InvalidRequestError,
-    ModicaError,
-    UnexpectedResponseError,
-)
-from ._output import print_json, printable
+from ..errors import ConfigurationError, GatewayError, InvalidRequestError, ModicaError, UnexpectedResponseError
+from ._output import OutputError, detach_stdout, note, print_json, printable
 
 OK, REFUSED, USAGE, NOT_SENT, UNKNOWN = range(5)
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as a shell counts a process that SIGINT or SIGPIPE ended
 
-
-def exit_code(error: ModicaError) -> int:
-    if error.may_have_been_sent:
-        return UNKNOWN
-    if isinstance(error, ConfigurationError | InvalidRequestError):
-        return USAGE
-    if isinstance(error, GatewayError | UnexpectedResponseError):
-        return REFUSED
-    return NOT_SENT
-
-
-def fail(ctx: click.Context, code: int, error: Exception, message: str | None = None) -> NoReturn:
-    message = printable(message or str(error))
-    click.echo(f"modica: {message}", err=True)
-    if ctx.meta.get(_AS_JSON):
-        about = {name: getattr(error, name) for name in _ERROR_FIELDS if hasattr(error, name)}
-        print_json({"error": {"type": type(error).__name__, "message": message, "exit_code": code, **about}})
-    ctx.exit(code)
-
-
+_AS_JSON = f"{__name__}.as_json"
 _ERROR_FIELDS = (
     "may_have_been_sent",
     "status_code",
@@ -50,9 +27,103 @@ _ERROR_FIELDS = (
 )
 
 
-_AS_JSON = f"{__name__}.as_json"
+class FailedError(Exception):
+    """The end of a command that has an exit code of its own; its cause is what went wrong.
+
+    Args:
+        code: the exit code.
+        message: one line for the reader.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Remember, as the callback of --json, that errors are to be printed as JSON too."""
     ctx.meta[_AS_JSON] = value
     return value
+
+
+def exit_code(error: ModicaError) -> int:
+    """What a script is told about an error of the library."""
+    if error.may_have_been_sent:
+        return UNKNOWN
+    if isinstance(error, ConfigurationError | InvalidRequestError):
+        return USAGE
+    if isinstance(error, GatewayError | UnexpectedResponseError):
+        return REFUSED
+    return NOT_SENT
+
+
+def report(error: BaseException, ctx: click.Context | None = None) -> int:
+    """Print what went wrong; the exit code."""
+    if isinstance(error, BrokenPipeError):
+        detach_stdout()
+        return BROKEN_PIPE
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        note(error.format_message(), prefix="")
+        return USAGE
+    code, message = _describe(error)
+    message = printable(message)
+    note(message)
+    if ctx is not None and ctx.meta.get(_AS_JSON) and not isinstance(error, OutputError):
+        cause = error.__cause__ if isinstance(error, FailedError) and error.__cause__ is not None else error
+        about = {name: getattr(cause, name) for name in _ERROR_FIELDS if hasattr(cause, name)}
+        try:
+            print_json({"error": {"type": type(cause).__name__, "message": message, "exit_code": code, **about}})
+        except OSError:
+            detach_stdout()
+    return code
+
+
+def _describe(error: BaseException) -> tuple[int, str]:
+    match error:
+        case FailedError():
+            return error.code, str(error)
+        case ModicaError():
+            return exit_code(error), in_terms_of_options(str(error))
+        case click.UsageError():
+            command = "modica" if error.ctx is None else error.ctx.command_path
+            return USAGE, f"{error.format_message()} See {command} --help."
+        case click.ClickException():
+            return USAGE, error.format_message()
+        case ImportError(name=None):  # only our own, which say what to install, have no name
+            return USAGE, str(error)
+        case OutputError():
+            return USAGE, str(error)
+        case _:
+            # A bug. Where it struck is not known here, so nothing is said to be unsent.
+            [*_, frame] = traceback.extract_tb(error.__traceback__)
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            return UNKNOWN, (
+                f"internal error, please report it: {type(error).__name__}: {error} ({where}); "
+                "a message that was being sent may have been sent"
+            )
+
+
+# What the library calls by the names of its arguments, a person at a terminal knows by other names.
+_OPTIONS = (
+    (r"\bpass username and password, or set\b", "set"),
+    (r"; pass username and password instead", "; set MODICA_USERNAME and MODICA_PASSWORD instead"),
+    (r"check username and password,", "check MODICA_USERNAME and the password,"),
+    (r"pass http_client=httpx\.Client\(proxy=\.\.\.\) to use it", "the command can use http and https proxies only"),
+    (r"\(give a reference next time, receipts repeat it\)", "(give --reference next time, receipts repeat it)"),
+    (r"send fewer destinations at once, or use broadcast_many", "lower --batch-size"),
+    (r"\bmessage_id must be\b", "MESSAGE_ID must be"),
+    (r"\bgive source or class_, not both", "give --source or --class, not both"),
+    (r"\bbase_url\b", "--base-url"),
+    (r"\bsms_class\b", "--sms-class"),
+    (r"\bintegration_id\b", "--integration-id"),
+    (r"\bclass_(?!\w)", "--class"),
+)
+
+
+def in_terms_of_options(message: str) -> str:
+    """A message of the library, with its advice in terms of what can be typed."""
+    for pattern, replacement in _OPTIONS:
+        message = re.sub(pattern, replacement, message)
+    return message

@@ -2,56 +2,170 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
+from attrs import frozen
 
 from ..client import Modica, ModicaV2
 from ._errors import note_json
+from ._local_time import to_rfc3339
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-json_option = click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    is_eager=True,  # an error in another option is to be told in JSON too
-    callback=note_json,
-    help="Print JSON, one object a line, errors included.",
-)
+
+def json_option(function: _Function) -> _Function:
+    """Add --json."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        is_eager=True,  # an error in another option is to be printed as JSON too
+        callback=note_json,
+        help="Print JSON, one object a line, errors included.",
+    )(function)
 
 
-def _all(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
-    def decorate(function: _Function) -> _Function:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-gateway_options = _all(
-    click.option("--v2", is_flag=True, help="Speak REST v2 instead of v1."),
-    click.option(
-        "--base-url", metavar="URL", help="The gateway, if not Modica's own; else MODICA_BASE_URL, MODICA_V2_BASE_URL."
-    ),
-    json_option,
-)
-message_options = _all(
-    click.option("--reference", help="Your label; receipts and replies repeat it. Choose one, and store it first."),
-    click.option("--scheduled", metavar="TIME", help="When to send, such as 2030-05-05T10:00:00+12:00."),
-    click.option("--expires", metavar="TIME", help="When to give up delivering; REST v1 only."),
-    click.option("--source", help="Short code to send from; not together with --class."),
-    click.option("--class", "class_", help="Application class; the gateway's default is mt_message."),
-    click.option("--mask", help="Source mask, at most 20 characters."),
-    click.option("--sms-class", type=click.IntRange(0, 3)),
-    click.option("--integration-id", metavar="UUID", help="REST v2 only."),
-)
+def password_file_option(function: _Function) -> _Function:
+    """Add --password-file; the command gets the password as ``password``."""
+    return click.option(
+        "--password-file",
+        "password",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_read_password,
+        help="Read the password from the first line of this file.",
+    )(function)
 
 
-def make_client(v2: bool, base_url: str | None) -> Modica | ModicaV2:
-    return (ModicaV2 if v2 else Modica)(base_url=base_url)
+def _read_password(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with path.open(encoding="utf-8") as file:
+            password = file.readline().rstrip("\r\n")
+    except OSError as error:
+        raise click.UsageError(f"--password-file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        # Without the cause: it holds the bytes of the file.
+        raise click.UsageError(f"--password-file {path} is not UTF-8 text.") from None
+    if not password:
+        raise click.UsageError(f"The first line of --password-file {path} is empty.")
+    return password
+
+
+def url_option(name: str, **attributes: Any) -> Callable[[_Function], _Function]:
+    """Add an option for the URL of an application."""
+    return click.option(name, metavar="URL", callback=_check_url, **attributes)
+
+
+def _check_url(_ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
+    parts = urlsplit(url or "")
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # the port is not a number, or too large
+        usable = False
+    if url is not None and not usable:
+        # Not quoted: it may hold a password.
+        raise click.BadParameter("give a URL like http://localhost:8000/modica", param=param)
+    return url
+
+
+@frozen
+class Gateway:
+    """The gateway that a command line means.
+
+    Attributes:
+        v2: REST v2 instead of v1.
+        base_url: None for what the environment or the library says.
+        password: from --password-file, or None.
+    """
+
+    v2: bool
+    base_url: str | None
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"Gateway(v2={self.v2!r}, base_url={self.base_url!r})"
+
+    def connect(self) -> Modica | ModicaV2:
+        """A client; on a terminal, the credentials that are missing are asked for.
+
+        Raises:
+            UsageError: one is missing, and there is nobody to ask.
+            ConfigurationError: one of the settings cannot work.
+        """
+        username = os.environ.get("MODICA_USERNAME") or _ask("Application name")
+        password = self.password or os.environ.get("MODICA_PASSWORD") or _ask("Password", hide_input=True)
+        if not username:
+            raise click.UsageError("No application name: set MODICA_USERNAME.")
+        if not password:
+            raise click.UsageError("No password: set MODICA_PASSWORD, or give --password-file.")
+        return (ModicaV2 if self.v2 else Modica)(username, password, base_url=self.base_url)
+
+
+def _ask(what: str, *, hide_input: bool = False) -> str | None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    answer: str = click.prompt(what, hide_input=hide_input, err=True)
+    return answer
+
+
+def gateway_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which gateway, and --json; the command gets a `Gateway` as ``gateway``."""
+
+    @functools.wraps(function)
+    def command(*args: Any, v2: bool, base_url: str | None, password: str | None, **options: Any) -> Any:
+        return function(*args, gateway=Gateway(v2, base_url, password), **options)
+
+    for option in (
+        json_option,
+        password_file_option,
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="The gateway, if not Modica's own; else MODICA_BASE_URL, MODICA_V2_BASE_URL.",
+        ),
+        click.option("--v2", is_flag=True, help="Speak REST v2 instead of v1."),
+    ):
+        command = option(command)
+    return command
+
+
+def _local_time(_ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    try:
+        return None if text is None else to_rfc3339(text)
+    except ValueError as error:
+        raise click.UsageError(f"--{param.name} {text!r}: {error}.") from None
+
+
+def message_options(function: _Function) -> _Function:
+    """Add the options of a message."""
+    for option in (
+        click.option("--integration-id", metavar="UUID", help="REST v2 only."),
+        click.option("--sms-class", type=click.IntRange(0, 3)),
+        click.option("--mask", help="Source mask, at most 20 characters."),
+        click.option("--class", "class_", help="Application class; the gateway's default is mt_message."),
+        click.option("--source", help="Short code to send from; not together with --class."),
+        click.option(
+            "--expires", metavar="TIME", callback=_local_time, help="When to give up delivering; REST v1 only."
+        ),
+        click.option(
+            "--scheduled",
+            metavar="TIME",
+            callback=_local_time,
+            help="When to send: '2030-05-05 10:00 Pacific/Auckland', 'tomorrow 9:00 Pacific/Auckland' or "
+            "2030-05-05T10:00:00+12:00.",
+        ),
+        click.option("--reference", help="Your label; receipts and replies repeat it. Choose one, and store it first."),
+    ):
+        function = option(function)
+    return function
 
 
 def given_options(v2: bool, options: dict[str, Any]) -> dict[str, Any]:
@@ -59,5 +173,5 @@ def given_options(v2: bool, options: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value is not None}
     foreign = "expires" if v2 else "integration_id"
     if foreign in given:
-        raise click.UsageError(f"--{foreign.replace('_', '-')} is not there on REST {'v2' if v2 else 'v1'}.")
+        raise click.UsageError(f"--{foreign.replace('_', '-')} does not exist on REST {'v2' if v2 else 'v1'}.")
     return given

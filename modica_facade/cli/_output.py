@@ -1,7 +1,8 @@
-"""What goes to standard output: lines that no stranger's text can break, tables, CSV, JSON lines."""
+"""Standard output and standard error: lines that no text from outside can break, tables, CSV, JSON lines."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -18,6 +19,10 @@ from ..models import BroadcastOutcome
 Format = Literal["table", "csv", "jsonl"]
 
 HEADING = f"{'destination':<16} {'status':<8} {'id':<36} reason"
+
+
+class OutputError(Exception):
+    """Standard output cannot be written, for another reason than that nobody reads it."""
 
 
 def row(outcome: BroadcastOutcome) -> str:
@@ -37,16 +42,32 @@ def printable(text: str) -> str:
 
 def echo(line: str) -> None:
     """Print a line for a reader."""
-    click.echo(printable(line))
+    _write(f"{printable(line)}\n")
 
 
 def print_json(fields: Mapping[str, Any]) -> None:
     """Print a line for a program: ASCII only, so that it survives any console or pipe."""
-    click.echo(json.dumps(fields))
+    _write(f"{json.dumps(fields)}\n")
+
+
+def note(message: str, *, prefix: str = "modica: ") -> None:
+    """Print a line on standard error. Where that fails too, there is nowhere left to say so."""
+    with contextlib.suppress(OSError):
+        click.echo(f"{prefix}{message}", err=True)
+
+
+def _write(text: str) -> None:
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        detach_stdout()
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def detach_stdout() -> None:
-    """Nobody reads standard output any more: what is left in its buffer shall not fail once again at exit."""
+    """Give up standard output: what is left in its buffer must not fail once more at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -56,15 +77,15 @@ class OutcomePrinter:
     """Prints outcomes as they come, for as long as that works.
 
     Args:
-        format_: how.
+        format_: how; None for not at all.
         on_failure: called when printing does not work any more.
 
     Attributes:
         failure: why it does not, or None.
     """
 
-    def __init__(self, format_: Format, on_failure: Callable[[], object]) -> None:
-        self.failure: OSError | None = None
+    def __init__(self, format_: Format | None, on_failure: Callable[[], object] = lambda: None) -> None:
+        self.failure: str | None = None
         self._format = format_
         self._on_failure = on_failure
         if format_ == "table":
@@ -78,7 +99,7 @@ class OutcomePrinter:
             self._print(echo, row(outcome))
         elif self._format == "csv":
             self._print(_print_csv, list(to_json_dict(outcome).values()))
-        else:
+        elif self._format == "jsonl":
             self._print(print_json, to_json_dict(outcome))
 
     def _print(self, how: Callable[[Any], None], what: object) -> None:
@@ -86,13 +107,17 @@ class OutcomePrinter:
             return
         try:
             how(what)
-        except OSError as error:
-            self.failure = error
+        except BrokenPipeError as error:
             detach_stdout()
-            self._on_failure()
+            self.failure = f"standard output cannot be written: {error.strerror}"
+        except OutputError as error:
+            self.failure = str(error)
+        else:
+            return
+        self._on_failure()
 
 
 def _print_csv(values: list[str | None]) -> None:
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(values)
-    click.echo(line.getvalue(), nl=False)
+    _write(line.getvalue())

@@ -6,9 +6,13 @@ from typing import Any
 
 import click
 
+from .._ids import parse_v1_id, parse_v2_id
 from ..errors import OutcomeUnknownError
-from ._options import gateway_options, given_options, make_client, message_options
-from ._output import detach_stdout, echo, print_json, to_json_dict
+from ..models import SubmittedMessage
+from ._destinations import read_standard_input
+from ._options import Gateway, gateway_options, given_options, message_options
+from ._output import OutputError, detach_stdout, echo, print_json, to_json_dict
+from ._signals import terminations_interrupt
 
 
 @click.command()
@@ -16,39 +20,59 @@ from ._output import detach_stdout, echo, print_json, to_json_dict
 @click.argument("content")
 @message_options
 @gateway_options
-def send(destination: str, content: str, v2: bool, base_url: str | None, as_json: bool, **options: Any) -> None:
+def send(destination: str, content: str, gateway: Gateway, as_json: bool, **options: Any) -> None:
     """Send CONTENT to one DESTINATION: one SMS, never two.
 
-    DESTINATION is a number in international format, such as +64211234567; the gateway judges it. Prints the id.
+    DESTINATION is a number in international format, such as +64211234567; the gateway judges it. CONTENT - is read from
+    standard input. Prints the id.
     """
-    given = given_options(v2, options)
-    with make_client(v2, base_url) as modica:
+    given = given_options(gateway.v2, options)
+    if destination == "-":
+        raise click.UsageError("DESTINATION cannot come from standard input; use broadcast --file - for that.")
+    if content == "-":
+        content = read_standard_input().rstrip("\r\n")
+    sent: SubmittedMessage | None = None
+    with gateway.connect() as modica, terminations_interrupt():
         try:
             sent = modica.send(destination, content, **given)
-        except KeyboardInterrupt:
+            if as_json:
+                print_json(to_json_dict(sent))
+            else:
+                echo(f"id {sent.id}")
+        except KeyboardInterrupt as error:
+            if sent is not None:
+                raise _not_printed(sent, "interrupted") from error
             raise OutcomeUnknownError(
                 "interrupted: the message may have been sent; do not send it again, look for its receipt",
                 reference=given.get("reference"),
             ) from None
-    try:
-        if as_json:
-            print_json(to_json_dict(sent))
-        else:
-            echo(f"id {sent.id}")
-    except OSError as error:
-        detach_stdout()
-        raise OutcomeUnknownError(
-            f"sent, with id {sent.id}, but that could not be printed ({error.strerror}); do not send it again",
-            reference=sent.reference,
-        ) from error
+        except BrokenPipeError as error:
+            if sent is None:
+                raise
+            detach_stdout()
+            raise _not_printed(sent, "nobody reads standard output") from error
+        except OutputError as error:
+            assert sent is not None
+            raise _not_printed(sent, str(error)) from error
+
+
+def _not_printed(sent: SubmittedMessage, why: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"sent, with id {sent.id}, but that could not be printed ({why}); do not send it again",
+        reference=sent.reference,
+    )
 
 
 @click.command()
 @click.argument("message_id")
 @gateway_options
-def get(message_id: str, v2: bool, base_url: str | None, as_json: bool) -> None:
+def get(message_id: str, gateway: Gateway, as_json: bool) -> None:
     """Fetch a stored message by its id."""
-    with make_client(v2, base_url) as modica:
+    if not gateway.v2 and parse_v2_id(message_id):
+        raise click.UsageError(f"{message_id} is an id of REST v2; add --v2.")
+    if gateway.v2 and parse_v1_id(message_id):
+        raise click.UsageError(f"{message_id} is an id of REST v1; leave out --v2.")
+    with gateway.connect() as modica:
         message = to_json_dict(modica.get(message_id))
     if as_json:
         print_json(message)

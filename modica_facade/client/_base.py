@@ -46,7 +46,12 @@ class BaseClient:
         self._username = _credential("username", username, "MODICA_USERNAME")
         if ":" in self._username:
             raise ConfigurationError("username must not hold a colon: HTTP Basic cannot carry it")
-        url = base_url or os.environ.get(self._base_url_variable) or self._base_url
+        url = base_url if base_url is not None else os.environ.get(self._base_url_variable, self._base_url)
+        if not url:
+            # Never taken for "not set": a deployment whose variable came out empty would send real messages.
+            raise ConfigurationError(
+                f"base_url is empty; give one, or unset {self._base_url_variable} for Modica's own gateway"
+            )
         endpoint = Endpoint(
             url, self._username, _credential("password", password, "MODICA_PASSWORD"), self._accept, keepalive
         )

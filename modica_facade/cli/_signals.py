@@ -1,0 +1,54 @@
+"""Signals: a broadcast stops in order, everything else ends as with Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator
+
+# SIGHUP (a closed terminal) and SIGTERM end a program without a word unless it says otherwise.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def stop_requested() -> Generator[threading.Event]:
+    """The first signal sets the event, the next one is a KeyboardInterrupt."""
+    stop = threading.Event()
+
+    def handle(_signal: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        # Not print: the signal may have come in the middle of one. A terminal that hung up cannot be written to.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nmodica: stopping when the requests in flight are answered; once more to stop at once\n")
+
+    with _handled_by(handle):
+        yield stop
+
+
+@contextlib.contextmanager
+def terminations_interrupt() -> Generator[None]:
+    """SIGTERM and SIGHUP are a KeyboardInterrupt, as SIGINT is."""
+
+    def handle(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(handle):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handle: Callable[[int, object], None]) -> Generator[None]:
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        for number, handler in before.items():
+            # A job in the background ignores SIGINT, one under nohup SIGHUP: so it shall stay.
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, handle)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

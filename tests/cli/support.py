@@ -1,0 +1,67 @@
+"""Run the command, in this process or in one of its own, and look at what it did."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from modica_facade.cli import main
+from modica_facade.simulator import Simulator
+
+HERE, THERE, ELSEWHERE = "+64211234567", "+64211234568", "+64211234569"
+PASSWORD = "canary-hunter2"
+
+
+def modica(*arguments: str, charset: str = "utf-8", stdin: bytes | None = None) -> Result:
+    result = CliRunner(charset=charset).invoke(main, arguments, input=stdin, prog_name="modica")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@contextlib.contextmanager
+def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "modica_facade", *arguments]
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **{**pipes, **options}) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def broadcast(*arguments: str, stdin: bytes | None = None) -> Result:
+    return modica("broadcast", "--content", "Kia ora koutou", *arguments, stdin=stdin)
+
+
+def sent_to(gateway: Simulator) -> Counter[str]:
+    return Counter(message.destination for message in gateway.messages)
+
+
+def noted(results: Path) -> dict[str, str]:
+    """The last line about every destination that was tried."""
+    statuses: dict[str, str] = {}
+    for entry in map(json.loads, results.read_text().splitlines()):
+        statuses.update(dict.fromkeys(entry.get("intent", ()), "unknown"))
+        if "destination" in entry:
+            statuses[entry["destination"]] = entry["status"]
+    return statuses
+
+
+@contextlib.contextmanager
+def listening(*arguments: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with process("listen", "--port", "0", *arguments, **options) as running:
+        assert running.stderr is not None
+        yield running, next(word for word in running.stderr.readline().split() if word.startswith("http://"))
