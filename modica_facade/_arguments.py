@@ -21,6 +21,8 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 class SendOptions(TypedDict, total=False):
     """The options of ``send`` that REST v1 and v2 have in common, for functions that pass them on.
 
+    Each is described by `Modica.send`.
+
     >>> def send_alert(modica: Modica | ModicaV2, number: str, **options: Unpack[SendOptions]) -> None:
     ...     modica.send(number, "Kia ora", **options)
     """

@@ -152,15 +152,20 @@ class Modica(RestV1, _SyncClient):
             destination: number in international format, e.g. ``"+64211234567"``. Whether it is a good number is the
                 gateway's to say.
             content: the text, not empty.
-            scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead (prose
-                documentation).
-            expires: when to give up delivering: likewise, later than ``scheduled``.
-            source: short code to send from; not together with ``class_`` (published specification).
+            scheduled: when to send: an aware datetime or RFC 3339 text such as ``"2030-05-05T10:00:00+12:00"``, not in
+                the past, at most 60 days ahead (prose documentation). Default: now. It cannot be cancelled.
+            expires: when to give up delivering: likewise, later than ``scheduled`` (prose documentation). Default: the
+                platform decides.
+            source: short code to send from, and to reply to, e.g. ``"202"``; not together with ``class_`` (published
+                specification). Default: the platform chooses.
             reference: your own label; comes back on ``get``, receipts and replies. It is what an unknown outcome is
                 reconciled by, so choose and store one first. The gateway does not use it to find duplicates.
-            class_: application class; the gateway's default is ``mt_message``.
-            mask: source mask, at most 20 characters (published specification).
-            sms_class: 0 to 3 (prose documentation).
+            class_: application class, the name of a set-up in the platform. Default: none is sent, which means
+                ``mt_message`` (published specification).
+            mask: source mask, a name that is shown as the sender instead of a number, e.g. ``"ACME Clinic"``; at most
+                20 characters (published specification). Nobody can reply to a name. Default: none.
+            sms_class: message class of the SMS standard, 0 to 3 (prose documentation); 0 is a flash message, shown at
+                once and usually not stored. Default: none, an ordinary message.
 
         Raises:
             InvalidRequestError: refused here, nothing left this machine.
@@ -329,13 +334,18 @@ class ModicaV2(RestV2, _SyncClient):
             content: the text, not empty. Links in it are shortened by the gateway (published specification).
             scheduled: when to send: an aware datetime or RFC 3339 text, not in the past, at most 60 days ahead
                 (published specification).
-            source: short code to send from; not together with ``class_``.
+            source: short code to send from, and to reply to, e.g. ``"202"``; not together with ``class_``. Default:
+                the platform chooses.
             reference: your own label; comes back on ``get`` and receipts. It is what an unknown outcome is reconciled
                 by, so choose and store one first. The gateway does not use it to find duplicates.
-            class_: application class; the gateway's default is ``mt_message``.
-            mask: source mask, at most 20 characters (published specification).
-            sms_class: 0 to 3 (prose documentation of REST v1).
-            integration_id: a UUID or its text (published specification).
+            class_: application class, the name of a set-up in the platform. Default: none is sent, which means
+                ``mt_message`` (published specification).
+            mask: source mask, a name that is shown as the sender instead of a number, e.g. ``"ACME Clinic"``; at most
+                20 characters (published specification). Nobody can reply to a name. Default: none.
+            sms_class: message class of the SMS standard, 0 to 3 (prose documentation of REST v1); 0 is a flash
+                message, shown at once and usually not stored. Default: none, an ordinary message.
+            integration_id: UUID of your integration, or its text (published specification). Leave it out unless the
+                vendor gave you one.
 
         Raises:
             InvalidRequestError: refused here, nothing left this machine.

