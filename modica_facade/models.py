@@ -48,6 +48,16 @@ class DeliveryStatus(StrEnum):
     DEFICIENT = "deficient"
 
     @property
+    def rank(self) -> int:
+        """How far along a message with this status is: of two receipts of a message the higher rank is its state.
+
+        10, 20 ... 120: accepted, queued, frozen, submitted, sent, and then the final ones: blocked, deficient, dead,
+        failed, rejected, expired, received. Statuses that nobody documents rank below, as 0 (`DeliveryReceipt.rank`).
+        Databases keep these numbers, so they never change; the gaps are for statuses that the vendor may add.
+        """
+        return _RANKS[self]
+
+    @property
     def is_final(self) -> bool:
         """True if no other status is expected to follow."""
         return self in _FINAL
@@ -58,17 +68,24 @@ class DeliveryStatus(StrEnum):
         return self is DeliveryStatus.RECEIVED
 
 
-_FINAL = frozenset(
-    {
-        DeliveryStatus.RECEIVED,
-        DeliveryStatus.REJECTED,
-        DeliveryStatus.FAILED,
-        DeliveryStatus.DEAD,
-        DeliveryStatus.EXPIRED,
-        DeliveryStatus.BLOCKED,
-        DeliveryStatus.DEFICIENT,
-    }
-)
+# Among the ways to fail the one decided nearest to the handset ranks highest: by the platform (blocked, deficient,
+# dead), on the way to the carrier (failed), by the carrier.
+_RANKS = {
+    DeliveryStatus.ACCEPTED: 10,
+    DeliveryStatus.QUEUED: 20,
+    DeliveryStatus.FROZEN: 30,  # a transient error; submitted and sent say that it moved on
+    DeliveryStatus.SUBMITTED: 40,
+    DeliveryStatus.SENT: 50,
+    DeliveryStatus.BLOCKED: 60,
+    DeliveryStatus.DEFICIENT: 70,
+    DeliveryStatus.DEAD: 80,
+    DeliveryStatus.FAILED: 90,
+    DeliveryStatus.REJECTED: 100,
+    DeliveryStatus.EXPIRED: 110,
+    DeliveryStatus.RECEIVED: 120,
+}
+_FINAL = frozenset(status for status, rank in _RANKS.items() if rank > _RANKS[DeliveryStatus.SENT])
+_BY_TEXT = {status.value: status for status in DeliveryStatus}
 
 
 @frozen
@@ -218,6 +235,12 @@ class DeliveryReceipt:
     reference: str | None = None
     detail: str | None = None
     raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
+
+    @property
+    def rank(self) -> int:
+        """The `DeliveryStatus.rank` of its status, whose case does not matter; 0 for one that nobody documents."""
+        status = _BY_TEXT.get(self.status.lower())
+        return 0 if status is None else status.rank
 
     @property
     def is_final(self) -> bool:

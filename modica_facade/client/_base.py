@@ -29,6 +29,7 @@ class BaseClient:
     _base_url: ClassVar[str]
     _base_url_variable: ClassVar[str]
     _other_version_path: ClassVar[str]
+    _version: ClassVar[str]
     # For the repr of a client that could not be made: the traceback that says so shows it.
     _username = _url = ""
 
@@ -86,6 +87,11 @@ class BaseClient:
         sibling._set_timeouts(self._timeout if timeout is None else timeout, self._retry if retry is None else retry)
         return sibling
 
+    @property
+    def _account(self) -> str:
+        """Version, application name and base URL: what the ledger notes about who sent a message."""
+        return f"{self._version} {self._username} {self._url}"
+
     def _retry_delay(
         self, call: Call[Any], outcome: Response | NoResponse, attempt: int, started: float
     ) -> float | None:
@@ -127,6 +133,7 @@ def warn_abandoned(in_flight: Collection[Any]) -> None:
 
 
 class RestV1:
+    _version = "v1"
     _accept = _v1.ACCEPT
     _base_url = _v1.BASE_URL
     _base_url_variable = _v1.BASE_URL_VARIABLE
@@ -134,6 +141,7 @@ class RestV1:
 
 
 class RestV2:
+    _version = "v2"
     _accept = _v2.ACCEPT
     _base_url = _v2.BASE_URL
     _base_url_variable = _v2.BASE_URL_VARIABLE

@@ -1,0 +1,356 @@
+"""Operations that ask the gateway, as generators: the work between two requests is done here, what is yielded is not.
+
+`Ledger` performs what they yield on a blocking client; `AsyncLedger` runs each step in a thread and awaits what is
+yielded. A row is in doubt, and that is committed, before its request is yielded.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from attrs import evolve, frozen
+
+from .. import _arguments
+from .._bulk import check_count
+from .._retry import RetryPolicy
+from ..errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    ModicaError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+)
+from . import _campaigns, _rows
+from . import _statements as sql
+from ._database import Database
+from ._decisions import Claim, Entry, accepted, concerns_one_request, failed, passes, retry_after
+
+_log = logging.getLogger("modica_facade.ledger")
+
+T = TypeVar("T")
+
+BATCH: Final = 100
+"""Destinations of one request of a campaign: how many people one crash puts in doubt."""
+
+MAX_BROADCAST: Final = 1000
+"""Destinations of one broadcast (published specification)."""
+
+HOLD: Final = timedelta(seconds=10)
+"""How long a campaign waits, at every worker, after a request that says that the gateway is not well."""
+
+_NOTHING_SENT: Final = "nothing was sent, call again later"
+
+Request = Callable[[Any], Any]
+"""Given the client, the call to make; what it returns is awaited where the client is asynchronous."""
+
+Steps = Generator[Request | timedelta, Any, T]
+"""Yields requests, and how long to wait."""
+
+
+@frozen(kw_only=True)
+class Sender:
+    """What the ledger has to know of a client."""
+
+    account: str
+    has_broadcast: bool
+    retry: RetryPolicy
+    client: type[Any]
+
+    def unsupported(self, options: Mapping[str, Any]) -> str | None:
+        """The name of an option that the client's REST version does not have."""
+        if not options:
+            return None
+        parameters = inspect.signature(self.client.send).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return None
+        return next((name for name in options if name not in parameters), None)
+
+
+def sender_of(client: Any) -> Sender:
+    """What the ledger has to know of a client.
+
+    Raises:
+        InvalidRequestError: that is no client.
+    """
+    if not callable(getattr(client, "send", None)) or not callable(getattr(client, "get", None)):
+        raise InvalidRequestError("client must be a Modica, a ModicaV2 or their async twin", field="client")
+    return Sender(
+        account=getattr(client, "_account", type(client).__qualname__),
+        has_broadcast=hasattr(client, "broadcast"),
+        retry=getattr(client, "_retry", RetryPolicy()),
+        client=type(client),
+    )
+
+
+def _given(sender: Sender, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, checked before there is a row."""
+    given = _rows.send_options(options)
+    if name := sender.unsupported(given):
+        raise InvalidRequestError(f"{name} is not an option of this client's REST version", field=name)
+    return given
+
+
+def _check_iterable(destinations: object) -> None:
+    if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
+        raise InvalidRequestError("destinations must be an iterable of str, not one text", field="destinations")
+
+
+# One request
+
+
+def _attempt(
+    database: Database, sender: Sender, claim: Claim, left: timedelta = timedelta.max
+) -> Steps[list[Entry] | ModicaError]:
+    """One request for the rows of a claim, and what it settles: the rows, or the error."""
+    try:
+        result = yield functools.partial(_request, sender=sender, claim=claim, left=left)
+    except ModicaError as error:
+        _settle_failure(database, claim, error)
+        return error
+    settlements = accepted(claim, result)
+    try:
+        with database.transaction(
+            "fast",
+            failure=OutcomeUnknownError,
+            consequence="the gateway has answered, but the message stays in doubt in the ledger: do not send it again, "
+            "a delivery receipt settles it, or settle()",
+        ) as transaction:
+            return _rows.settle(transaction, settlements, label=claim.label, attempted_at=claim.attempted_at)
+    except OutcomeUnknownError as error:
+        error.reference = claim.label
+        raise
+
+
+def _request(client: Any, *, sender: Sender, claim: Claim, left: timedelta) -> Any:
+    if left.total_seconds() < sender.retry.deadline:
+        client = client.with_options(retry=evolve(sender.retry, deadline=left.total_seconds()))
+    if claim.is_broadcast:
+        return client.broadcast(list(claim.ids), claim.content, reference=claim.label, **claim.options)
+    (destination,) = claim.ids
+    return client.send(destination, claim.content, reference=claim.label, **claim.options)
+
+
+def _settle_failure(database: Database, claim: Claim, error: ModicaError) -> None:
+    now = _arguments.utc_now()
+    due_at = (now + retry_after(error) if passes(error) else now) if claim.queued else None
+    try:
+        with database.transaction("fast") as transaction:
+            _rows.settle(
+                transaction, failed(claim, error), label=claim.label, attempted_at=claim.attempted_at, due_at=due_at
+            )
+    except ModicaError as failure:
+        error.add_note(f"The ledger could not note this, the message stays in doubt there: {failure}")
+
+
+# What Ledger and AsyncLedger offer
+
+
+def send(
+    database: Database, client: Any, destination: str, content: str, *, reference: str, **options: Any
+) -> Steps[Entry]:
+    """Send one message, unless its reference says that this was done."""
+    sender = sender_of(client)
+    given = _given(sender, options)
+    for name, value in (("destination", destination), ("content", content), ("reference", reference)):
+        _rows.text(name, value)
+    with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+        row, is_ours = _rows.put(
+            transaction, reference=reference, destination=destination, state="in_doubt", account=sender.account
+        )
+    if not is_ours:
+        return row.entry
+    claim = Claim(
+        ids={destination: row.id},
+        label=reference,
+        attempted_at=row.entry.attempted_at or _arguments.utc_now(),
+        content=content,
+        options=given,
+    )
+    result = yield from _attempt(database, sender, claim)
+    if isinstance(result, ModicaError):
+        raise result
+    # No row: it was given another id meanwhile, which stays.
+    return result[0] if result else _rows.entry(database, reference, None) or row.entry
+
+
+def broadcast(
+    database: Database, client: Any, destinations: Sequence[str], content: str, *, reference: str, **options: Any
+) -> Steps[list[Entry]]:
+    """Send to those of 1 to 1000 destinations that have not been tried, in one request."""
+    sender = sender_of(client)
+    if not sender.has_broadcast:
+        raise InvalidRequestError("REST v2 has no broadcast; use broadcast_many", field="client")
+    _check_iterable(destinations)
+    given = [_rows.text("destinations", each) for each in destinations]
+    if not 1 <= len(given) <= MAX_BROADCAST:
+        raise InvalidRequestError(
+            f"a broadcast takes 1 to {MAX_BROADCAST} destinations, not {len(given)}; use broadcast_many for more",
+            field="destinations",
+        )
+    if len(set(given)) != len(given):
+        raise InvalidRequestError(
+            "a destination is there twice, and each gets one message of a broadcast; nothing was sent",
+            field="destinations",
+        )
+    _rows.text("content", content)
+    _rows.text("reference", reference)
+    return (yield from _send_batch(database, sender, given, content, reference, _given(sender, options)))
+
+
+def broadcasts(
+    database: Database,
+    client: Any,
+    destinations: Iterable[str],
+    content: str,
+    *,
+    reference: str,
+    batch_size: int,
+    **options: Any,
+) -> Iterator[Steps[list[Entry]]]:
+    """The requests of a broadcast of any size, one after the other; arguments are checked at once."""
+    sender = sender_of(client)
+    given = _given(sender, options)
+    _check_iterable(destinations)
+    _rows.text("content", content)
+    _rows.text("reference", reference)
+    size = check_count("batch_size", batch_size, MAX_BROADCAST) if sender.has_broadcast else 1
+    remaining = iter(destinations)
+
+    def batches() -> Iterator[Steps[list[Entry]]]:
+        while batch := [_rows.text("destinations", each) for each in islice(remaining, size)]:
+            yield _send_batch(database, sender, list(dict.fromkeys(batch)), content, reference, given)
+
+    return batches()
+
+
+def _send_batch(
+    database: Database, sender: Sender, destinations: list[str], content: str, reference: str, options: dict[str, Any]
+) -> Steps[list[Entry]]:
+    with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+        claim = _rows.claim_batch(
+            transaction, destinations, batch=reference, account=sender.account, content=content, options=options
+        )
+    if claim.ids:
+        result = yield from _attempt(database, sender, evolve(claim, is_broadcast=sender.has_broadcast))
+        if isinstance(result, ModicaError):
+            raise result
+    return _rows.batch_entries(database, destinations, batch=reference)
+
+
+def work(database: Database, client: Any, *, campaign: str | None, limit: int | None) -> Steps[int]:
+    """Claim and send what is due, one request after another; how many messages were tried."""
+    sender = sender_of(client)
+    if limit is not None:
+        check_count("limit", limit, sys.maxsize)
+    done = 0
+    while limit is None or done < limit:
+        left = timedelta.max
+        claim: Claim | None
+        if campaign is None:
+            claim = _claim_single(database, sender)
+        else:
+            room = min(BATCH if sender.has_broadcast else 1, BATCH if limit is None else limit - done)
+            wait = _campaigns.take_turn(database, campaign, room)
+            if wait is None:
+                break
+            if wait > timedelta():
+                yield wait
+            claim, left = _claim_in_campaign(database, sender, campaign, room)
+        if claim is None:
+            break
+        done += len(claim.ids)
+        result = yield from _attempt(database, sender, claim, left)
+        if not isinstance(result, ModicaError) or concerns_one_request(result):
+            continue
+        if campaign is not None:
+            _campaigns.hold(database, campaign, retry_after(result) if passes(result) else HOLD)
+        if not result.may_have_been_sent and not passes(result):
+            raise result
+        # The next request would fare no better now, and might put more people in doubt.
+        _log.warning("work ends early after %s; what was not tried stays queued", type(result).__name__)
+        break
+    return done
+
+
+def _claim_single(database: Database, sender: Sender) -> Claim | None:
+    """The next message of the queue, which its request takes alone."""
+    now = _arguments.utc_now()
+    with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+        records = transaction.run(sql.CLAIM_SINGLE, now=now, account=sender.account, room=1)
+        if not records:
+            return None
+        row = _rows.row(records[0])
+        options: dict[str, Any] = json.loads(row.options or "{}")
+        if name := sender.unsupported(options):
+            # Raised inside the block: the claim is rolled back.
+            raise ConfigurationError(
+                f"message {row.entry.label!r} was queued with {name}, which this client's REST version does not have; "
+                "work with the other client, or cancel it"
+            )
+    return Claim(
+        ids={row.entry.destination: row.id},
+        label=row.entry.label,
+        attempted_at=now,
+        queued=True,
+        content=row.content or "",
+        options=options,
+    )
+
+
+def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int) -> tuple[Claim | None, timedelta]:
+    """The next destinations of a campaign, and how long it may still send."""
+    now = _arguments.utc_now()
+    with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+        campaign = _campaigns.find(transaction, name)
+        left = _campaigns.may_send(campaign, now)
+        if left is None:
+            return None, timedelta()
+        options = campaign.request_options(has_broadcast=sender.has_broadcast, now=now)
+        if unsupported := sender.unsupported(options):
+            raise ConfigurationError(
+                f"campaign {name!r} has {unsupported}, which this client's REST version does not have; "
+                "work with the other client"
+            )
+        records = transaction.run(
+            sql.CLAIM_IN_CAMPAIGN, campaign=name, now=now, account=sender.account, room=campaign.room(room)
+        )
+    if not records:
+        return None, left
+    claim = Claim(
+        ids={row.entry.destination: row.id for row in map(_rows.row, records)},
+        label=name,
+        attempted_at=now,
+        queued=True,
+        is_broadcast=sender.has_broadcast,
+        content=campaign.content,
+        options=options,
+    )
+    return claim, left
+
+
+def reconcile(database: Database, client: Any) -> Steps[list[Entry]]:
+    """Ask the gateway which messages the kept receipts name, and settle what they show."""
+    sender = sender_of(client)
+    moved: list[Entry] = []
+    for message_id, reference in _rows.reconcilable(database, sender.account):
+        try:
+            message = yield functools.partial(_get, message_id=message_id)
+        except (NotFoundError, InvalidRequestError):
+            continue  # an id of another gateway, or of the other REST version
+        entry = _rows.reconcile(database, message, reference=reference, account=sender.account)
+        if entry is not None:
+            moved.append(entry)
+    return moved
+
+
+def _get(client: Any, *, message_id: str) -> Any:
+    return client.get(message_id)

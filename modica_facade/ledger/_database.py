@@ -1,0 +1,499 @@
+"""Connections and transactions, on SQLite or PostgreSQL: everything in which the two drivers differ is here."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any, Final, Literal, Protocol
+
+from attrs import frozen
+
+from ..errors import ConfigurationError, InvalidRequestError, TransportError
+from ._statements import COLUMNS
+
+DialectName = Literal["sqlite", "postgresql"]
+Mode = Literal["durable", "fast", "read"]
+"""How a transaction is committed: on the disk when it returns; soon (it survives this process, perhaps not a power
+cut); or nothing is written."""
+
+SCHEMA_VERSION: Final = 1
+"""Number of the newest file in ``sql/``."""
+
+BUSY_TIMEOUT: Final = 30.0
+"""Seconds that a writer waits for another one on SQLite."""
+
+_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
+_NAME = re.compile(r"(?<!:):([a-z_]+)")
+# What libpq reads, without the characters that would make it read a part of the password as host, port or database.
+_POSTGRES_URL = re.compile(
+    r"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^@/?#\s]*)?@)?(?:\[[0-9A-Fa-f:.]*\]|[^@/?#\s:\[\]]*)(?::\d+)?"
+    r"(?:,(?:\[[0-9A-Fa-f:.]*\]|[^@/?#\s:\[\],]*)(?::\d+)?)*(?:/[^@/?#\s:]*)?(?:\?[^#\s]*)?"
+)
+_MIGRATE = "the ledger's tables are missing or older than this package: call migrate(), or apply ddl()"
+
+
+@frozen(kw_only=True)
+class Fragments:
+    """SQL that the dialects write differently; `Transaction.run` puts it into a statement's braces."""
+
+    id: str
+    time: str
+    skip_locked: str
+    clock: str
+    greatest: str
+    each: str
+    each_row: str
+    text_of: str
+    integer_of: str
+
+
+class Dialect(Protocol):
+    """A driver, as far as the ledger needs one."""
+
+    name: DialectName
+    fragments: Fragments
+    lock_receipts: str | None
+    lock_schema: str | None
+    table_exists: str
+
+    @property
+    def error(self) -> type[Exception]:
+        """What the driver's exceptions have in common."""
+        ...
+
+    def connect(self) -> Any: ...
+    def begin(self, connection: Any, mode: Mode) -> None: ...
+    def cursor(self, connection: Any) -> Any: ...
+    def owns(self, connection: object) -> bool: ...
+    def translate(self, statement: str) -> str: ...
+    def parameter(self, value: Any) -> Any: ...
+    def explain(self, error: Exception) -> str: ...
+    def is_missing_table(self, error: Exception) -> bool: ...
+
+
+class _Connection(sqlite3.Connection):
+    mode: Mode | None = None
+
+
+class Sqlite:
+    """The standard library's ``sqlite3``, one file."""
+
+    name: DialectName = "sqlite"
+    fragments = Fragments(
+        id="INTEGER PRIMARY KEY",
+        time="TEXT",
+        skip_locked="",
+        clock="((julianday('now') - 2440587.5) * 86400.0)",
+        greatest="max",
+        each="json_each(:each)",
+        each_row="json_each(:each)",
+        text_of="json_extract(value, '$.{}')",
+        integer_of="json_extract(value, '$.{}')",
+    )
+    # Writers come one after the other anyway.
+    lock_receipts: str | None = None
+    lock_schema: str | None = None
+    table_exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+    error = sqlite3.Error
+
+    _ADVICE: Final[Mapping[str, str]] = {
+        "SQLITE_READONLY": "let this process write to the file and its folder",
+        "SQLITE_CANTOPEN": "check that the folder exists and that this process may write there",
+        "SQLITE_FULL": "make room on the disk",
+        "SQLITE_BUSY": f"somebody held the file's lock for {BUSY_TIMEOUT:g} s; end that transaction",
+        "SQLITE_NOTADB": "that file is not an SQLite database; give another path",
+    }
+
+    def __init__(self, path: str) -> None:
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise ConfigurationError(
+                f"the ledger needs SQLite 3.35 or newer, not {sqlite3.sqlite_version}; use a newer Python or PostgreSQL"
+            )
+        if not path or path == ":memory:":
+            raise ConfigurationError("give the path of a file: a ledger in memory forgets what was sent")
+        self._path = path
+
+    def connect(self) -> _Connection:
+        connection = sqlite3.connect(
+            self._path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+        # Readers do not wait for writers, and a settling costs no fsync.
+        connection.execute("PRAGMA journal_mode = WAL")
+        return connection
+
+    def begin(self, connection: Any, mode: Mode) -> None:
+        if mode == "read":
+            connection.execute("BEGIN")
+            return
+        if connection.mode != mode:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'durable' else 'NORMAL'}")
+            connection.mode = mode
+        # A deferred one fails at once, whatever the time-out, if another wrote since it began to read.
+        connection.execute("BEGIN IMMEDIATE")
+
+    def cursor(self, connection: Any) -> sqlite3.Cursor:
+        cursor: sqlite3.Cursor = connection.cursor()
+        cursor.row_factory = None  # a caller's connection may have one
+        return cursor
+
+    def owns(self, connection: object) -> bool:
+        return isinstance(connection, sqlite3.Connection)
+
+    def translate(self, statement: str) -> str:
+        return statement
+
+    def parameter(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+        return value
+
+    def explain(self, error: Exception) -> str:
+        code = getattr(error, "sqlite_errorname", None) or ""
+        advice = next((advice for name, advice in self._ADVICE.items() if code.startswith(name)), "")
+        return f"{error}; {advice}" if advice else str(error)
+
+    def is_missing_table(self, error: Exception) -> bool:
+        return str(error).startswith("no such table")
+
+
+class Postgres:
+    """PostgreSQL through psycopg 3, which is imported here and only when it is wanted."""
+
+    name: DialectName = "postgresql"
+    fragments = Fragments(
+        id="BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
+        time="TIMESTAMPTZ",
+        skip_locked="FOR UPDATE SKIP LOCKED",
+        clock="EXTRACT(EPOCH FROM clock_timestamp())",
+        greatest="greatest",
+        each="json_array_elements_text(CAST(:each AS json)) AS each (value)",
+        each_row="json_array_elements(CAST(:each AS json)) AS each (value)",
+        text_of="value ->> '{}'",
+        integer_of="CAST(value ->> '{}' AS bigint)",
+    )
+    lock_receipts: str | None = "LOCK TABLE {p}receipt IN SHARE ROW EXCLUSIVE MODE"
+    lock_schema: str | None = "SELECT pg_advisory_xact_lock(hashtext('{p}schema'))"
+    table_exists = "SELECT 1 WHERE to_regclass(:name) IS NOT NULL"
+
+    def __init__(self, url: str) -> None:
+        if not _POSTGRES_URL.fullmatch(url):
+            raise ConfigurationError(
+                "the ledger's URL cannot be read: write postgresql://user:password@host:port/database, "
+                "special characters in it percent-encoded"
+            )
+        try:
+            import psycopg
+        except ImportError as error:
+            raise ConfigurationError(
+                "a ledger on PostgreSQL needs psycopg: pip install 'modica-facade[postgres]'"
+            ) from error
+        self._psycopg = psycopg
+        self.__url = url
+
+    @property
+    def error(self) -> type[Exception]:
+        return self._psycopg.Error
+
+    def connect(self) -> Any:
+        try:
+            return self._psycopg.connect(self.__url, autocommit=True, application_name="modica-facade ledger")
+        except self._psycopg.Error as error:
+            # Its frames have the password among their locals.
+            failure = type(error)(str(error))
+        raise failure
+
+    _BEGIN: Final[Mapping[Mode, str]] = {
+        "durable": "BEGIN ISOLATION LEVEL READ COMMITTED",
+        "fast": "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit TO off",
+        "read": "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+    }
+
+    def begin(self, connection: Any, mode: Mode) -> None:
+        connection.execute(self._BEGIN[mode])
+
+    def cursor(self, connection: Any) -> Any:
+        return connection.cursor(row_factory=self._psycopg.rows.tuple_row)
+
+    def owns(self, connection: object) -> bool:
+        return isinstance(connection, self._psycopg.Connection)
+
+    def translate(self, statement: str) -> str:
+        return _NAME.sub(r"%(\1)s", statement)
+
+    def parameter(self, value: Any) -> Any:
+        return value
+
+    def explain(self, error: Exception) -> str:
+        # The details behind the first line may hold numbers.
+        return str(error).partition("\n")[0] or type(error).__name__
+
+    def is_missing_table(self, error: Exception) -> bool:
+        return isinstance(error, self._psycopg.errors.UndefinedTable)
+
+
+_DIALECTS: Final[Mapping[str, type[Dialect]]] = {"sqlite": Sqlite, "postgresql": Postgres}
+
+
+def dialect_for(url_or_path: str | os.PathLike[str]) -> Dialect:
+    """The dialect that a URL or a path asks for.
+
+    Raises:
+        ConfigurationError: neither; or a URL of something else.
+    """
+    target = os.fspath(url_or_path) if isinstance(url_or_path, str | os.PathLike) else None
+    if not isinstance(target, str):
+        raise ConfigurationError("give the ledger the path of an SQLite file, or a postgresql:// URL, as str")
+    scheme, separator, _ = target.partition("://")
+    if not separator:
+        return Sqlite(target)
+    if scheme in {"postgresql", "postgres"}:
+        return Postgres(target)
+    raise ConfigurationError(
+        f"a ledger cannot be kept in {scheme}://: give the path of an SQLite file, or a postgresql:// URL"
+    )
+
+
+class Transaction:
+    """A cursor inside a transaction."""
+
+    def __init__(self, database: Database, cursor: Any) -> None:
+        self._database = database
+        self._cursor = cursor
+
+    def run(self, template: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Execute one statement; the rows it returns, if it returns any."""
+        dialect = self._database.dialect
+        values = {name: dialect.parameter(value) for name, value in parameters.items()}
+        self._cursor.execute(self._database.statement(template), values)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def change(self, template: str, **parameters: Any) -> int:
+        """Execute one statement that returns no rows; how many it changed."""
+        self.run(template, **parameters)
+        return int(self._cursor.rowcount)
+
+    def lock_receipts(self) -> None:
+        """Wait for every transaction that looks at kept receipts, and keep others from beginning to."""
+        if self._database.dialect.lock_receipts:
+            self.run(self._database.dialect.lock_receipts)
+
+
+class Database:
+    """The tables of one ledger. Each transaction has a connection for itself; idle ones are kept.
+
+    Args:
+        url_or_path: where.
+        prefix: what the names of its tables begin with.
+
+    Raises:
+        ConfigurationError: one of them cannot be used.
+    """
+
+    def __init__(self, url_or_path: str | os.PathLike[str], prefix: str) -> None:
+        self.prefix = _check_prefix(prefix)
+        self.dialect = dialect_for(url_or_path)
+        self.statement = functools.cache(self._statement)
+        self._idle: list[Any] = []
+        self._process = os.getpid()
+        self._inherited: list[list[Any]] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def transaction(
+        self,
+        mode: Mode = "durable",
+        *,
+        failure: type[TransportError] = TransportError,
+        consequence: str = "call again later",
+    ) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block, and rolls back if that raises.
+
+        Args:
+            mode: `Mode`.
+            failure: what is raised if the database fails.
+            consequence: what that means for the caller.
+        """
+        connection = None
+        try:
+            connection = self._begin(mode)
+            yield Transaction(self, self.dialect.cursor(connection))
+            connection.execute("COMMIT")
+        except self.dialect.error as error:
+            if connection is not None:
+                self._discard(connection)
+            raise self._failure(error, failure, consequence) from error
+        except BaseException:
+            if connection is not None:
+                self._roll_back(connection)
+            raise
+        self._release(connection)
+
+    @contextlib.contextmanager
+    def caller_transaction(self, connection: object) -> Iterator[Transaction]:
+        """A transaction of the caller's, which neither commits nor rolls back here.
+
+        Raises:
+            InvalidRequestError: that is not a connection of this dialect's driver.
+        """
+        if not self.dialect.owns(connection):
+            driver = "sqlite3.Connection" if self.dialect.name == "sqlite" else "psycopg.Connection"
+            raise InvalidRequestError(
+                f"connection must be a {driver}, not {type(connection).__name__}; "
+                "SQLAlchemy has it as connection.driver_connection, Django as connection.connection",
+                field="connection",
+            )
+        try:
+            yield Transaction(self, self.dialect.cursor(connection))
+        except self.dialect.error as error:
+            raise self._failure(error, TransportError, "nothing was queued; roll back and call again") from error
+
+    def migrate(self) -> None:
+        """Bring the tables to `SCHEMA_VERSION`, in one transaction; two processes may do it at once."""
+        connection = None
+        try:
+            connection = self.dialect.connect()
+            self.dialect.begin(connection, "durable")
+            tables = Transaction(self, self.dialect.cursor(connection))
+            if self.dialect.lock_schema:
+                tables.run(self.dialect.lock_schema)
+            for statement in ddl(self.dialect.name, self.prefix, after=self._version(tables)):
+                tables.run(statement)
+            connection.execute("COMMIT")
+        except self.dialect.error as error:
+            raise self._failure(error, TransportError, "call migrate() again") from error
+        finally:
+            if connection is not None:
+                self._discard(connection)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when their transaction ends."""
+        self._closed = True
+        while self._idle:
+            self._discard(self._idle.pop())
+
+    def _statement(self, template: str) -> str:
+        return self.dialect.translate(_fill(template, self.dialect, self.prefix))
+
+    def _begin(self, mode: Mode) -> Any:
+        if self._closed:
+            raise ConfigurationError("the ledger is closed; make another one")
+        if self._process != os.getpid():
+            # After a fork the connections are the parent's: used here they would mix two conversations, closed here
+            # they would end the parent's.
+            self._inherited.append(self._idle)
+            self._idle, self._process = [], os.getpid()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            try:
+                self.dialect.begin(connection, mode)
+            except self.dialect.error:
+                # The server may have gone and come back since; nothing has happened yet in this transaction.
+                self._discard(connection)
+            else:
+                return connection
+        connection = self.dialect.connect()
+        try:
+            self._check_version(connection)
+            self.dialect.begin(connection, mode)
+        except BaseException:
+            self._discard(connection)
+            raise
+        return connection
+
+    def _check_version(self, connection: Any) -> None:
+        if self._version(Transaction(self, self.dialect.cursor(connection))) < SCHEMA_VERSION:
+            raise ConfigurationError(_MIGRATE)
+
+    def _version(self, transaction: Transaction) -> int:
+        table = f"{self.prefix}schema"
+        if not transaction.run(self.dialect.table_exists, name=table):
+            return 0
+        ((version,),) = transaction.run("SELECT max(version) FROM {p}schema")
+        if version > SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"the ledger's tables are of version {version}, this package knows {SCHEMA_VERSION}: "
+                "upgrade modica-facade"
+            )
+        return int(version)
+
+    def _release(self, connection: Any) -> None:
+        if self._closed:
+            self._discard(connection)
+        else:
+            self._idle.append(connection)
+
+    def _roll_back(self, connection: Any) -> None:
+        try:
+            connection.execute("ROLLBACK")
+        except self.dialect.error:
+            self._discard(connection)
+        else:
+            self._release(connection)
+
+    def _discard(self, connection: Any) -> None:
+        with contextlib.suppress(self.dialect.error):
+            connection.close()
+
+    def _failure(self, error: Exception, kind: type[TransportError], consequence: str) -> Exception:
+        if self.dialect.is_missing_table(error):
+            return ConfigurationError(_MIGRATE)
+        return kind(f"the ledger's database failed: {self.dialect.explain(error)}; {consequence}")
+
+
+def _check_prefix(prefix: object) -> str:
+    if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError("prefix must be lower-case letters, digits and underscores, like modica_")
+    return prefix
+
+
+def _fill(template: str, dialect: Dialect | type[Dialect], prefix: str) -> str:
+    """A statement with the dialect's SQL and the table prefix in place of its braces."""
+    fragments = dialect.fragments
+    return template.format(
+        p=prefix,
+        id=fragments.id,
+        time=fragments.time,
+        skip_locked=fragments.skip_locked,
+        clock=fragments.clock,
+        greatest=fragments.greatest,
+        columns=COLUMNS,
+        each=fragments.each,
+        each_row=fragments.each_row,
+        text=_Column(fragments.text_of),
+        integer=_Column(fragments.integer_of),
+    )
+
+
+class _Column:
+    """``{text[name]}`` in a statement: a member of the JSON objects that it is given."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+
+    def __getitem__(self, name: str) -> str:
+        return self._template.format(name)
+
+
+def ddl(dialect: str, prefix: str, *, after: int = 0) -> list[str]:
+    """The statements that bring the tables from version ``after`` to `SCHEMA_VERSION`.
+
+    Raises:
+        ConfigurationError: another dialect, or an impossible prefix.
+    """
+    if dialect not in _DIALECTS:
+        raise ConfigurationError(f"dialect must be one of {', '.join(_DIALECTS)}")
+    _check_prefix(prefix)
+    statements: list[str] = []
+    for version in range(after + 1, SCHEMA_VERSION + 1):
+        text = resources.files(__package__).joinpath("sql", f"{version:04}.sql").read_text("utf-8")
+        statements += [_fill(part.strip(), _DIALECTS[dialect], prefix) for part in text.split(";") if part.strip()]
+    return statements

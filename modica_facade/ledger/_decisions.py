@@ -1,0 +1,272 @@
+"""What a row is, and the decisions: what an answer proves, which row a receipt moves, when to send. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from ..errors import (
+    GatewayError,
+    InvalidRequestError,
+    ModicaError,
+    NotSentError,
+    RateLimitError,
+    RejectedError,
+    SendFailedError,
+    UnexpectedResponseError,
+)
+from ..models import BroadcastOutcome, BroadcastResult, DeliveryReceipt, SubmittedMessage
+
+State = Literal["queued", "in_doubt", "submitted", "refused", "not_sent", "cancelled"]
+
+NO_RANK: Final = -1
+"""The rank of a message of which no status is known; an undocumented status has 0."""
+
+RETRY_DELAY: Final = timedelta(seconds=60)
+"""How long a queued message waits that could not be sent; the client has tried several times by then."""
+
+
+@frozen
+class Entry:
+    """A message in the ledger.
+
+    Attributes:
+        destination: the number, as given.
+        state: ``"queued"``; ``"in_doubt"``: the request may have left and nothing has proved its outcome yet;
+            ``"submitted"``: the gateway accepted it; ``"refused"``: it would refuse it again; ``"not_sent"``: it
+            certainly was not sent, and the same call sends it; ``"cancelled"``.
+        reference: the reference of a message that has one of its own, else None.
+        batch: the reference of the broadcast it belongs to, else None.
+        campaign: the name of the campaign it belongs to, else None.
+        message_id: the gateway's id, or None.
+        status: the furthest status that a receipt reported, as received, or None; compares with `DeliveryStatus`.
+        reason: why it was refused, not sent or is in doubt, or None.
+        account: API version, host and application name it was last sent with, or None.
+        due_at: when a queued message may be sent.
+        queued_at: when it was queued; None if it was sent at once.
+        attempted_at: when the last attempt began.
+        settled_at: when the outcome of that attempt became known.
+        status_at: when ``status`` was recorded.
+    """
+
+    destination: str
+    state: State
+    reference: str | None = None
+    batch: str | None = None
+    campaign: str | None = None
+    message_id: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    account: str | None = None
+    due_at: datetime | None = None
+    queued_at: datetime | None = None
+    attempted_at: datetime | None = None
+    settled_at: datetime | None = None
+    status_at: datetime | None = None
+
+    @property
+    def may_have_been_sent(self) -> bool:
+        """True in doubt and submitted."""
+        return self.state in {"in_doubt", "submitted"}
+
+    @property
+    def is_delivered(self) -> bool:
+        """True if a receipt says that the handset has it."""
+        return self.status is not None and DeliveryReceipt("", self.status).is_delivered
+
+    @property
+    def label(self) -> str:
+        """What the gateway was given as its reference, and repeats in receipts."""
+        return self.reference or self.batch or self.campaign or ""
+
+
+@frozen(kw_only=True)
+class Row:
+    """An `Entry` with what only the ledger needs."""
+
+    id: int
+    rank: int
+    content: str | None
+    options: str | None
+    entry: Entry
+
+
+@frozen(kw_only=True)
+class Settlement:
+    """What is known of one row after an attempt."""
+
+    id: int
+    state: State
+    message_id: str | None = None
+    status: str | None = None
+    rank: int = NO_RANK
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
+class Claim:
+    """Rows put in doubt by one attempt: the destinations of one request.
+
+    Attributes:
+        ids: destination -> row, in the order of the request.
+        label: the reference that the gateway is given.
+        attempted_at: identifies the attempt; only the attempt that holds a row says that it was not sent.
+        content: the text.
+        options: the options of the request.
+        queued: what was certainly not sent goes back to the queue; otherwise it is the caller's to repeat.
+        is_broadcast: the request is a broadcast.
+    """
+
+    ids: Mapping[str, int]
+    label: str
+    attempted_at: datetime
+    content: str = field(repr=False)
+    options: Mapping[str, Any]
+    queued: bool = False
+    is_broadcast: bool = False
+
+
+# What an attempt proves
+
+
+def accepted(claim: Claim, result: SubmittedMessage | BroadcastResult) -> list[Settlement]:
+    """The rows of a request that was answered as documented."""
+    if isinstance(result, SubmittedMessage):
+        (row_id,) = claim.ids.values()
+        rank = NO_RANK if result.status is None else rank_of(result.status)
+        return [
+            Settlement(id=row_id, state="submitted", message_id=result.id, status=result.status, rank=rank),
+        ]
+    # As many outcomes as destinations, in their order: the client has seen to that.
+    return [_outcome(row_id, outcome) for row_id, outcome in zip(claim.ids.values(), result, strict=True)]
+
+
+def failed(claim: Claim, error: ModicaError) -> list[Settlement]:
+    """The rows of a request that raised; an answer that can be read in part settles that part."""
+    outcomes = error.outcomes if isinstance(error, UnexpectedResponseError) else ()
+    known: dict[str, BroadcastOutcome] = {outcome.destination: outcome for outcome in outcomes}
+    state = state_after(error, queued=claim.queued)
+    return [
+        _outcome(row_id, known[destination])
+        if destination in known
+        else Settlement(id=row_id, state=state, reason=str(error))
+        for destination, row_id in claim.ids.items()
+    ]
+
+
+def _outcome(row_id: int, outcome: BroadcastOutcome) -> Settlement:
+    if outcome.id is not None:
+        return Settlement(id=row_id, state="submitted", message_id=outcome.id)
+    return Settlement(id=row_id, state="refused", reason=outcome.reason or "the gateway gave no reason")
+
+
+def state_after(error: ModicaError, *, queued: bool) -> State:
+    """Where a failed attempt leaves its rows. What may have been sent stays in doubt.
+
+    Refused is only what would be refused again as it is. A wrong password, a missing permission or a gateway that
+    cannot be reached burns neither a reference nor a queue.
+    """
+    if error.may_have_been_sent:
+        return "in_doubt"
+    if isinstance(error, RejectedError) or (queued and isinstance(error, InvalidRequestError)):
+        return "refused"
+    return "queued" if queued else "not_sent"
+
+
+def passes(error: ModicaError) -> bool:
+    """Is a message that was not sent worth another try later, without anybody having changed anything?"""
+    return isinstance(error, NotSentError | RateLimitError | SendFailedError) or (
+        isinstance(error, GatewayError) and error.status_code == 425
+    )
+
+
+def concerns_one_request(error: ModicaError) -> bool:
+    """May the next request fare better at once? Otherwise it is the gateway, the network or the set-up."""
+    return not error.may_have_been_sent and isinstance(error, RejectedError | InvalidRequestError | SendFailedError)
+
+
+def retry_after(error: ModicaError) -> timedelta:
+    """How long a message waits that was not sent."""
+    asked = error.retry_after if isinstance(error, GatewayError) else None
+    return max(RETRY_DELAY, timedelta(seconds=min(asked or 0.0, 86_400.0)))
+
+
+# Receipts
+
+
+def rank_of(status: str) -> int:
+    """How far along a message with this status is; 0 for a status that nobody documents."""
+    return DeliveryReceipt("", status).rank
+
+
+def advances(row: Row, receipt: DeliveryReceipt) -> bool:
+    """Does the receipt move the row? Duplicates and stragglers do not."""
+    return (receipt.rank, receipt.status) > (row.rank, row.entry.status or "")
+
+
+def match(receipt: DeliveryReceipt, rows: Sequence[Row]) -> Row | None:
+    """The one row that a receipt is about, or None.
+
+    Args:
+        receipt: what came.
+        rows: those with its message id, and the one that has its reference as its own and no message id yet. The
+            reference of a broadcast or a campaign is shared, so it never says which row is meant.
+    """
+    same_id = [
+        row
+        for row in rows
+        if row.entry.message_id is not None
+        and (not receipt.reference or not row.entry.label or receipt.reference == row.entry.label)
+    ]
+    if same_id:
+        # Two gateways may give out the same id.
+        return same_id[0] if len(same_id) == 1 else None
+    return next((row for row in rows if row.entry.message_id is None), None)
+
+
+def furthest(receipts: Sequence[DeliveryReceipt]) -> DeliveryReceipt | None:
+    """The receipt that says where a message is."""
+    return max(receipts, key=lambda receipt: (receipt.rank, receipt.status), default=None)
+
+
+# Campaigns
+
+
+@frozen(kw_only=True)
+class Schedule:
+    """When a campaign may send.
+
+    Attributes:
+        opens: local time at which a day's sending begins, or None: at any time.
+        closes: local time at which it ends; before ``opens``: on the next day.
+        zone: IANA name of the time zone of both.
+        latest: nothing is claimed from then on; None: no end.
+    """
+
+    opens: time | None = None
+    closes: time | None = None
+    zone: str | None = None
+    latest: datetime | None = None
+
+
+def time_left(schedule: Schedule, now: datetime) -> timedelta | None:
+    """How long the campaign may still send: `timedelta.max` without a limit, None if it may not send now."""
+    left = timedelta.max if schedule.latest is None else schedule.latest - now
+    if schedule.opens is not None and schedule.closes is not None and schedule.zone is not None:
+        zone = ZoneInfo(schedule.zone)
+        # An hour that a change of clocks skips or repeats belongs to the window or not, as the wall clock reads.
+        local = now.astimezone(zone)
+        opens, closes, at = schedule.opens, schedule.closes, local.time()
+        overnight = closes <= opens
+        is_open = (at >= opens or at < closes) if overnight else (opens <= at < closes)
+        if not is_open:
+            return None
+        day = local.date() + timedelta(days=1) if overnight and at >= opens else local.date()
+        # Subtracted as UTC: with the same zone on both sides Python would subtract wall clocks.
+        end = datetime.combine(day, closes, zone).replace(fold=local.fold).astimezone(UTC)
+        left = min(left, end - now)
+    return left if left > timedelta() else None
