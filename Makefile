@@ -13,7 +13,7 @@ help:  ## list the targets
 .venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers]'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers,postgres]'
 	@touch $@
 
 demo: .venv/.installed  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)

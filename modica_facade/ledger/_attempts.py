@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
-from .. import _arguments
 from .._bulk import check_count
 from .._retry import RetryPolicy
 from ..errors import (
@@ -63,13 +62,13 @@ class Sender:
     account: str
     has_broadcast: bool
     retry: RetryPolicy
-    client: type[Any]
+    send: Callable[..., Any]
 
     def unsupported(self, options: Mapping[str, Any]) -> str | None:
         """The name of an option that the client's REST version does not have."""
         if not options:
             return None
-        parameters = inspect.signature(self.client.send).parameters
+        parameters = inspect.signature(self.send).parameters
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             return None
         return next((name for name in options if name not in parameters), None)
@@ -87,7 +86,7 @@ def sender_of(client: Any) -> Sender:
         account=getattr(client, "_account", type(client).__qualname__),
         has_broadcast=hasattr(client, "broadcast"),
         retry=getattr(client, "_retry", RetryPolicy()),
-        client=type(client),
+        send=client.send,
     )
 
 
@@ -140,7 +139,7 @@ def _request(client: Any, *, sender: Sender, claim: Claim, left: timedelta) -> A
 
 
 def _settle_failure(database: Database, claim: Claim, error: ModicaError) -> None:
-    now = _arguments.utc_now()
+    now = database.now()
     due_at = (now + retry_after(error) if passes(error) else now) if claim.queued else None
     try:
         with database.transaction("fast") as transaction:
@@ -171,7 +170,7 @@ def send(
     claim = Claim(
         ids={destination: row.id},
         label=reference,
-        attempted_at=row.entry.attempted_at or _arguments.utc_now(),
+        attempted_at=row.entry.attempted_at or database.now(),
         content=content,
         options=given,
     )
@@ -283,7 +282,7 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
 
 def _claim_single(database: Database, sender: Sender) -> Claim | None:
     """The next message of the queue, which its request takes alone."""
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
         records = transaction.run(sql.CLAIM_SINGLE, now=now, account=sender.account, room=1)
         if not records:
@@ -308,7 +307,7 @@ def _claim_single(database: Database, sender: Sender) -> Claim | None:
 
 def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int) -> tuple[Claim | None, timedelta]:
     """The next destinations of a campaign, and how long it may still send."""
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
         campaign = _campaigns.find(transaction, name)
         left = _campaigns.may_send(campaign, now)

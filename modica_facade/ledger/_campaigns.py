@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import field, frozen
 
-from .. import _arguments
 from ..errors import InvalidRequestError
 from ..models import DeliveryReceipt
 from . import _rows
@@ -155,7 +154,7 @@ def may_send(campaign: Settings, now: datetime) -> timedelta | None:
 
 def take_turn(database: Database, name: str, room: int) -> timedelta | None:
     """Reserve the time of one request: how long to wait until then; None: there is nothing to send now."""
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction("fast") as transaction:
         campaign = find(transaction, name)
         if may_send(campaign, now) is None:
@@ -185,7 +184,7 @@ def add(database: Database, name: str, destinations: Iterable[str]) -> int:
             raise InvalidRequestError(f"campaign {name!r} was cancelled; create another one", field="name")
     while chunk := [_rows.text("destinations", each) for each in islice(remaining, _CHUNK)]:
         with database.transaction(consequence="call add again, what is there already is left alone") as transaction:
-            added += transaction.change(sql.ADD, campaign=name, each=json.dumps(chunk), now=_arguments.utc_now())
+            added += transaction.change(sql.ADD, campaign=name, each=json.dumps(chunk), now=database.now())
     return added
 
 
@@ -219,7 +218,7 @@ def cancel(database: Database, name: str) -> int:
     cancelled = 0
     while True:
         with database.transaction() as transaction:
-            count = transaction.change(sql.CANCEL_CAMPAIGN, campaign=name, now=_arguments.utc_now(), room=_CHUNK)
+            count = transaction.change(sql.CANCEL_CAMPAIGN, campaign=name, now=database.now(), room=_CHUNK)
         if not count:
             return cancelled
         cancelled += count
@@ -227,7 +226,9 @@ def cancel(database: Database, name: str) -> int:
 
 def progress(database: Database, name: str) -> dict[str, int]:
     """How many destinations stand where; together they are all of them."""
-    found = dict.fromkeys(("queued", "in_doubt", "submitted", "delivered", "failed", "refused", "cancelled"), 0)
+    found: dict[str, int] = dict.fromkeys(
+        ("queued", "in_doubt", "submitted", "delivered", "failed", "refused", "cancelled"), 0
+    )
     with database.transaction("read") as transaction:
         find(transaction, name)
         for state, status, count in transaction.run(sql.PROGRESS, campaign=name):

@@ -7,13 +7,14 @@ import functools
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
 
+from .._arguments import utc_now
 from ..errors import ConfigurationError, InvalidRequestError, TransportError
 from ._statements import COLUMNS
 
@@ -189,6 +190,7 @@ class Postgres:
             )
         try:
             import psycopg
+            import psycopg.rows
         except ImportError as error:
             raise ConfigurationError(
                 "a ledger on PostgreSQL needs psycopg: pip install 'modica-facade[postgres]'"
@@ -265,6 +267,7 @@ class Transaction:
     def __init__(self, database: Database, cursor: Any) -> None:
         self._database = database
         self._cursor = cursor
+        self.now = database.now
 
     def run(self, template: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Execute one statement; the rows it returns, if it returns any."""
@@ -303,6 +306,7 @@ class Database:
         self._process = os.getpid()
         self._inherited: list[list[Any]] = []
         self._closed = False
+        self.now: Callable[[], datetime] = utc_now
 
     @contextlib.contextmanager
     def transaction(
@@ -311,7 +315,7 @@ class Database:
         *,
         failure: type[TransportError] = TransportError,
         consequence: str = "call again later",
-    ) -> Iterator[Transaction]:
+    ) -> Generator[Transaction]:
         """A transaction that commits at the end of the block, and rolls back if that raises.
 
         Args:
@@ -335,7 +339,7 @@ class Database:
         self._release(connection)
 
     @contextlib.contextmanager
-    def caller_transaction(self, connection: object) -> Iterator[Transaction]:
+    def caller_transaction(self, connection: object) -> Generator[Transaction]:
         """A transaction of the caller's, which neither commits nor rolls back here.
 
         Raises:
@@ -494,6 +498,6 @@ def ddl(dialect: str, prefix: str, *, after: int = 0) -> list[str]:
     _check_prefix(prefix)
     statements: list[str] = []
     for version in range(after + 1, SCHEMA_VERSION + 1):
-        text = resources.files(__package__).joinpath("sql", f"{version:04}.sql").read_text("utf-8")
+        text = resources.files("modica_facade.ledger").joinpath("sql", f"{version:04}.sql").read_text("utf-8")
         statements += [_fill(part.strip(), _DIALECTS[dialect], prefix) for part in text.split(";") if part.strip()]
     return statements

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from .. import _arguments, _rfc3339
+from .._arguments import check_options, check_text
+from .._rfc3339 import format_rfc3339
 from ..errors import InvalidRequestError
 from ..models import DeliveryReceipt, Message
 from . import _statements as sql
@@ -27,7 +28,7 @@ def send_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = {name: value for name, value in options.items() if value is not None}
     if given:
-        _arguments.check_options(**given)
+        check_options(**given)
     return given
 
 
@@ -37,7 +38,7 @@ def text(name: str, value: object) -> str:
     Raises:
         InvalidRequestError: it is not a str, empty, or has characters that no database or no SMS takes.
     """
-    checked = _arguments.check_text(name, value)
+    checked = check_text(name, value)
     if "\0" in checked or (not checked.isascii() and _has_surrogate(checked)):
         raise InvalidRequestError(f"{name} holds a NUL or half a character, which cannot be stored", field=name)
     return checked
@@ -58,7 +59,7 @@ def dump_options(options: Mapping[str, Any]) -> str:
     """Options as JSON: dates as RFC 3339 text, a UUID as text."""
     return json.dumps(
         {
-            name: _rfc3339.format_rfc3339(value)
+            name: format_rfc3339(value)
             if isinstance(value, datetime)
             else value
             if isinstance(value, str | int)
@@ -114,7 +115,7 @@ def put(
     Raises:
         InvalidRequestError: the reference belongs to another destination.
     """
-    now = _arguments.utc_now()
+    now = transaction.now()
     queued = now if state == "queued" else None
     while True:
         records = transaction.run(
@@ -155,7 +156,7 @@ def claim_batch(
     options: Mapping[str, Any],
 ) -> Claim:
     """Rows in doubt for the destinations that have none yet, or were not sent; perhaps for none of them."""
-    now = _arguments.utc_now()
+    now = transaction.now()
     records = transaction.run(sql.PUT_BATCH, account=account, batch=batch, now=now, each=json.dumps(destinations))
     claimed = {destination: row_id for row_id, destination in records}
     ids = {destination: claimed[destination] for destination in destinations if destination in claimed}
@@ -182,7 +183,7 @@ def settle(
     due_at: datetime | None = None,
 ) -> list[Entry]:
     """Write down what an attempt brought, with the receipts that were faster; the rows that changed."""
-    now = _arguments.utc_now()
+    now = transaction.now()
     submitted = [each for each in settlements if each.state == "submitted"]
     unsent = [each for each in settlements if each.state != "submitted"]
     entries: list[Entry] = []
@@ -223,7 +224,7 @@ def record(database: Database, receipt: DeliveryReceipt) -> Entry | None:
         storable(receipt.reference),
         storable(receipt.detail),
     )
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction(consequence="the receipt is not recorded, have it delivered again") as transaction:
         found, entry = _move(transaction, receipt, now)
         if found:
@@ -317,7 +318,7 @@ def cancel(database: Database, *, reference: str | None, destination: str | None
     """Cancel what is queued; how many rows."""
     if (reference is None) is (destination is None):
         raise InvalidRequestError("give either reference or destination to cancel", field="reference")
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction() as transaction:
         if reference is not None:
             return transaction.change(sql.CANCEL_REFERENCE, reference=reference, now=now)
@@ -353,7 +354,7 @@ def entry(database: Database, reference: str, destination: str | None) -> Entry 
 def unresolved(database: Database, older_than: timedelta) -> list[Entry]:
     """What is in doubt, oldest first."""
     with database.transaction("read") as transaction:
-        return _entries(transaction.run(sql.UNRESOLVED, until=_arguments.utc_now() - older_than))
+        return _entries(transaction.run(sql.UNRESOLVED, until=database.now() - older_than))
 
 
 def settle_by_hand(
@@ -364,7 +365,7 @@ def settle_by_hand(
         raise InvalidRequestError("sent must be True or False", field="sent")
     if message_id is not None and not sent:
         raise InvalidRequestError("a message that was not sent has no message_id", field="message_id")
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction() as transaction:
         found = _find(transaction, reference, destination)
         if found is None:
@@ -410,7 +411,7 @@ def counts(database: Database) -> dict[str, int]:
 
 def purge(database: Database, *, older_than: timedelta, receipts_older_than: timedelta) -> int:
     """Delete what was settled before; how many rows."""
-    now = _arguments.utc_now()
+    now = database.now()
     with database.transaction("fast") as transaction:
         transaction.run(sql.PURGE_RECEIPTS, until=now - receipts_older_than)
     deleted, after = 0, 0
