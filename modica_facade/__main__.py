@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import NoReturn
@@ -18,6 +19,8 @@ def main() -> None:
         _exit(f"this installation is damaged, install it again: {error}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    # The command says itself what the clients would log.
+    logging.getLogger("modica_facade").addHandler(logging.NullHandler())
     # On Windows click would replace %NAME%, ~ and * in arguments, and so in the text of a message.
     command(prog_name="modica", windows_expand_args=False)
 

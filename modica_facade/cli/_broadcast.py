@@ -150,10 +150,10 @@ def _checked(read: Destinations, country: str | None, *, skip_bad: bool) -> Sequ
     for bad in read.bad[:_SHOWN]:
         note(printable(f"{bad.where}: {bad.value!r}: {bad.reason}"))
     if read.bad:
-        count = _rows(len(read.bad), "cannot be sent to")
+        count = f"{len(read.bad)} row{'s' if len(read.bad) > 1 else ''} cannot be sent to"
         if not skip_bad:
-            raise click.UsageError(f"{count}; correct them, or leave them out with --skip-bad. Nothing was sent.")
-        note(f"{count}, and left out")
+            raise click.UsageError(f"{count}: correct that, or go on without with --skip-bad. Nothing was sent.")
+        note(f"{count}: left out")
     if not read.wanted:
         raise click.UsageError("No destinations: give some, or --file with one a line.")
     if read.repeated:
@@ -167,10 +167,6 @@ def _checked(read: Destinations, country: str | None, *, skip_bad: bool) -> Sequ
     return read.wanted
 
 
-def _rows(count: int, what: str) -> str:
-    return f"{count} row{'s' if count > 1 else ''} {what}"
-
-
 def _report_account(account: Account, results: Path, wanted: Sequence[str], given: Mapping[str, Any]) -> None:
     """What the results file already says, and what it will not be able to."""
     if account.left_out is not None:
@@ -179,6 +175,8 @@ def _report_account(account: Account, results: Path, wanted: Sequence[str], give
     unknown = [entry for entry in unknown if entry.outcome.status == "unknown"]
     for entry in unknown[:_SHOWN]:
         note(printable(f"{entry.outcome.destination} is unknown from an earlier run (line {entry.line} of {results})"))
+    if len(unknown) > _SHOWN:
+        note(f"{len(unknown) - _SHOWN} more are unknown")
     if unknown:
         note(f"settle unknown ones by their receipts: modica results {results} --settle NUMBER")
     if "reference" not in given:

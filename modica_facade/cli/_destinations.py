@@ -124,7 +124,7 @@ def _why_bad(value: str, *, typed: bool) -> str | None:
         return "a spreadsheet has made a decimal of this number; format the column as text"
     # What is typed one by one is meant; in a file it is more likely the wrong column or a heading.
     if not typed and not _NUMBER.fullmatch(value):
-        return "not a number"
+        return "not a number" if value else "empty"
     return None
 
 

@@ -88,7 +88,8 @@ def _describe(error: BaseException) -> tuple[int, str]:
             return exit_code(error), in_terms_of_options(str(error))
         case click.UsageError():
             command = "modica" if error.ctx is None else error.ctx.command_path
-            return USAGE, f"{error.format_message()} See {command} --help."
+            message = error.format_message()
+            return USAGE, f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help."
         case click.ClickException():
             return USAGE, error.format_message()
         case ImportError(name=None):  # only our own, which say what to install, have no name
@@ -96,9 +97,13 @@ def _describe(error: BaseException) -> tuple[int, str]:
         case OutputError():
             return USAGE, str(error)
         case _:
-            # A bug. Where it struck is not known here, so nothing is said to be unsent.
             [*_, frame] = traceback.extract_tb(error.__traceback__)
-            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            file = Path(frame.filename)
+            if isinstance(error, OSError) and file.parent.name == "click":  # printing --help
+                detach_stdout()
+                return USAGE, f"standard output cannot be written: {error.strerror}"
+            # A bug. Where it struck is not known here, so nothing is said to be unsent.
+            where = f"{file.name}:{frame.lineno}"
             return UNKNOWN, (
                 f"internal error, please report it: {type(error).__name__}: {error} ({where}); "
                 "a message that was being sent may have been sent"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
+from collections.abc import Generator
 
 import click
 
@@ -12,7 +14,7 @@ from ..errors import ConfigurationError
 from ..models import DeliveryReceipt, InboundMessage
 from ..receiver import CallbackReceiver
 from ._options import json_option, password_file_option, url_option
-from ._output import echo, note, print_json, to_json_dict
+from ._output import echo, note, print_json, printable, to_json_dict
 from ._post import post
 from ._signals import terminations_interrupt
 
@@ -61,19 +63,34 @@ def listen(
             raise _NotTakenError
 
     receiver = CallbackReceiver(on_receipt=show, on_inbound=show, username=username, password=password)
-    with contextlib.ExitStack() as stack:
+    with contextlib.suppress(KeyboardInterrupt), terminations_interrupt(), contextlib.ExitStack() as stack:
+        stack.enter_context(_notes_of_receiver())
         try:
             url = stack.enter_context(serve(receiver.asgi, port=port))
         except OSError as error:
             raise ConfigurationError(f"port {port} cannot be used: {error.strerror}; choose another --port") from error
         who = "with these credentials only" if username else "anyone may post here"
         note(f"listening on {url} ({who}); Ctrl-C ends")
-        stack.enter_context(terminations_interrupt())
-        with contextlib.suppress(KeyboardInterrupt):
-            while not ended.wait(0.5):  # a wait without an end cannot be interrupted on Windows
-                pass  # pragma: no cover - a test does not take that long
+        while not ended.wait(0.5):  # a wait without an end cannot be interrupted on Windows
+            pass  # pragma: no cover - a test does not take that long
     if ended.is_set():
         raise BrokenPipeError
+
+
+@contextlib.contextmanager
+def _notes_of_receiver() -> Generator[None]:
+    """Print what the receiver logs: callbacks that it answers 400, for instance."""
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(printable(record.getMessage()))
+
+    logger, handler = logging.getLogger("modica_facade.receiver"), Notes()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 class _NotTakenError(Exception):

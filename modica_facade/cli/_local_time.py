@@ -11,22 +11,25 @@ _LOCAL = re.compile(
     r"(?: (?P<zone>[A-Za-z][A-Za-z0-9_+\-]*(?:/[A-Za-z0-9_+\-]+)*))?",
     re.ASCII,
 )
+_RFC3339_LIKE = re.compile(r"\d{4}-\d\d-\d\dT\d", re.ASCII | re.IGNORECASE)
 _DAYS = {"today": timedelta(0), "tomorrow": timedelta(days=1)}
 _EXAMPLE = "2030-05-05 10:00 Pacific/Auckland"
 
 
 def to_rfc3339(text: str) -> str:
-    """A local time with its zone as RFC 3339 text; anything else comes back as it is, for the library to judge.
+    """A local time with its zone as RFC 3339 text; what already looks like that comes back, for the library to judge.
 
     Args:
         text: a date, ``today`` or ``tomorrow`` (there), a time, a zone of the IANA database.
 
     Raises:
-        ValueError: no zone, no such zone, no such time there, or two of them.
+        ValueError: neither, no zone, no such zone, no such time there, or two of them.
     """
     local = _LOCAL.fullmatch(text.strip())
     if local is None:
-        return text
+        if _RFC3339_LIKE.match(text):
+            return text
+        raise ValueError(f"write it like '{_EXAMPLE}', 'tomorrow 9:00 Pacific/Auckland' or 2030-05-05T10:00:00+12:00")
     if local["zone"] is None:
         raise ValueError(f"a time needs its zone: write it like '{_EXAMPLE}'")
     try:

@@ -79,7 +79,7 @@ class Plan:
         for character in parts.non_gsm7:
             yield f"           not in GSM-7: {describe_character(character)}"
         suggestion = suggest_gsm7(self.content)
-        if suggestion is not None:
+        if suggestion is not None and suggestion.count < parts.count:
             yield f"           with those it would be GSM-7, {_sms(suggestion, count)}"
         yield f"gateway    {self.gateway}"
         yield f"when       {self.options.get('scheduled', 'now')}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
+
+from ._output import note
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -65,7 +68,8 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):  # the terminal hung up
+                self._bar.stop()
 
     def advance(self, status: str) -> None:
         """Count an outcome."""
@@ -73,7 +77,7 @@ class Progress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._counts.total())
         elif self._plain_steps and self._counts.total() % self._plain_steps == 0:
-            sys.stderr.write(f"{self.status(79)}\n")
+            note(self.status(79), prefix="")
 
     def status(self, width: int) -> str:
         """The fullest account that fits into ``width`` columns."""

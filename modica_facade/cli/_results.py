@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -73,12 +74,13 @@ def _settle(file: Path, account: Account, number: str, sent: str | None, *, not_
         raise ConfigurationError(f"{number} is not in {file}")
     destination = entry.outcome.destination
     if entry.outcome.status != "unknown":
-        raise ConfigurationError(
-            f"{destination} is not unknown in {file} but {entry.outcome.status} (line {entry.line})"
-        )
+        status = entry.outcome.status
+        raise ConfigurationError(f"{destination} is not unknown but {status} (line {entry.line} of {file})")
     if sent is not None and parse_v1_id(sent) is None and parse_v2_id(sent) is None:
         raise click.UsageError(f"--sent {sent!r} is not a message id: digits, or on REST v2 a UUID.")
     if not_sent and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--not-sent is a question: nobody is there to answer it, so say --yes.")
         click.confirm(
             f"The next run of the broadcast sends to {destination} again, and if it did go out, that is a second SMS. "
             "Write down that it was not sent?",

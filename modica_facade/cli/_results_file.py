@@ -96,8 +96,10 @@ class Account:
                     # A crash while it was written: what a line of ours announces has not happened yet.
                     self.left_out = number
                     break
+                if number == 1:
+                    raise ConfigurationError(f"{path} is not a results file")
                 raise ConfigurationError(
-                    f"line {number} of {path} is not one of a results file; nothing was sent: repair or remove it first"
+                    f"line {number} of {path} is not one of a results file; correct or remove it first"
                 )
             self.lines = number
             whole += len(line)

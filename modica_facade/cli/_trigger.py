@@ -32,7 +32,7 @@ def trigger() -> None:
 @_to
 @click.option(
     "--status",
-    type=click.Choice([*DeliveryStatus]),
+    type=click.Choice([status.value for status in DeliveryStatus]),
     default="received",
     show_default=True,
     help=f"REST v1 documents {', '.join(_V1_STATUSES)} only.",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
+import re
 import subprocess
 import sys
+import termios
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +69,42 @@ def listening(*arguments: str, **options: Any) -> Iterator[tuple[subprocess.Pope
     with process("listen", "--port", "0", *arguments, **options) as running:
         assert running.stderr is not None
         yield running, next(word for word in running.stderr.readline().split() if word.startswith("http://"))
+
+
+def on_terminal(
+    *arguments: str, columns: int = 80, answers: Mapping[str, str] | None = None, stdin: Any = None, **environment: str
+) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal of its own; its exit code, and everything the terminal was given.
+
+    Args:
+        arguments: of the command.
+        columns: how wide the terminal is.
+        answers: what a person types when the terminal shows this.
+        stdin: standard input, if it is not the terminal.
+        environment: variables to set.
+    """
+    mine, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "modica_facade", *arguments],
+        stdin=theirs if stdin is None else stdin,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # so that it can ask for a password
+    )
+    os.close(theirs)
+    shown, waiting = b"", dict(answers or {})
+    with contextlib.suppress(OSError):  # how Linux ends a pseudo-terminal
+        while piece := os.read(mine, 65536):
+            shown += piece
+            for question in [each for each in waiting if each.encode() in shown]:
+                os.write(mine, f"{waiting.pop(question)}\n".encode())
+    os.close(mine)
+    return running.wait(), shown.decode()
+
+
+def screen_lines(shown: str) -> list[str]:
+    """Every line that the terminal was told to draw, without colours and cursor movements."""
+    return [line.rstrip() for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown))]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +15,14 @@ from modica_facade import Modica, __version__
 from modica_facade.cli import main
 from modica_facade.simulator import Simulator
 
-from .support import HERE, PASSWORD, modica, process, rows
+from .support import (
+    HERE,
+    PASSWORD,
+    THERE,
+    modica,
+    process,
+    rows,
+)
 
 FAILURES: list[tuple[Callable[[Simulator], object], int, str]] = [
     (lambda gateway: gateway.fail(error="invalid_attrib"), 1, "InvalidAttributeError"),
@@ -195,3 +204,130 @@ def test_arguments_are_not_expanded_on_windows(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SystemExit):
         way_in()
     assert given == {"prog_name": "modica", "windows_expand_args": False, "standalone_mode": False}
+
+
+# Streams that are closed or full
+
+
+def shell(script: str) -> tuple[int, str]:
+    """A command line as a shell runs it, ``modica`` being this command; its exit code and what it complained of."""
+    command = f'modica() {{ {sys.executable} -m modica_facade "$@"; }}; {script}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("stream", ["> /dev/full", ">&-"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (f"send {HERE} hi", 4),
+        (f"broadcast {HERE} --content hi", 3),
+        ("get 9007199254740993", 2),
+        ("parts hi", 2),
+        ("demo", 2),
+        ("--help", 2),
+        ("send --help", 2),
+        ("--version", 2),
+    ],
+)
+def test_standard_output_that_cannot_be_written_is_one_line_and_never_a_no_of_the_gateway(
+    gateway: Simulator, command: str, code: int, stream: str
+) -> None:
+    with Modica() as client:
+        client.send(THERE, "Kia ora")
+    status, complaint = shell(f"modica {command} {stream}")
+    last = complaint.splitlines()[-1]
+    assert (status, "standard output cannot be written" in last) == (code, True)
+    assert "Traceback" not in complaint
+    assert "Exception ignored" not in complaint
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "<&-", "2>&- <&-", "2> /dev/full"])
+def test_a_send_needs_no_other_stream(gateway: Simulator, stream: str) -> None:
+    assert shell(f"modica send {HERE} hi {stream}") == (0, "")
+    assert len(gateway.messages) == 1
+
+
+def test_closed_streams_do_not_turn_up_in_the_middle_of_a_request(gateway: Simulator) -> None:
+    # Without a stand-in, the socket gets the descriptor of a closed stream, and what is written there goes out.
+    assert shell(f"modica broadcast {HERE} X --content hi >&- 2>&- <&-")[0] == 3
+    assert shell(f"modica send {HERE} hi 2>&- <&- >&-")[0] == 4
+    assert [message.content for message in gateway.messages] == ["hi"]
+
+
+def test_closed_standard_input_is_empty(gateway: Simulator) -> None:
+    code, complaint = shell("modica broadcast --file - --content hi <&-")
+    assert (code, complaint.startswith("modica: No destinations")) == (2, True)
+
+
+def test_an_interrupted_start_is_130_without_a_traceback() -> None:
+    code = """
+import signal, sys
+from modica_facade.__main__ import main
+
+class Interrupting:
+    def find_spec(self, *_):
+        signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+# Advice in terms of what can be typed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["send", HERE, "hi", "--source", "1", "--class", "c"], "give --source or --class, not both"),
+        (["send", HERE, "hi", "--base-url", "http://x.example"], "--base-url must begin with https://"),
+        (
+            ["send", HERE, "hi", "--base-url", "https://u:p@x.example"],
+            "set MODICA_USERNAME and MODICA_PASSWORD instead",
+        ),
+        (["send", HERE, "hi", "--base-url", ""], "--base-url is empty"),
+        (["send", HERE, "hi", "--v2", "--integration-id", "u"], "--integration-id must be a UUID"),
+        (["get", "12345678-1234-1234-1234-123456789abc"], "is an id of REST v2; add --v2"),
+        (["get", "12345678-1234-1234-1234-123456789ABC"], "is an id of REST v2; add --v2"),
+        (["get", "123", "--v2"], "is an id of REST v1; leave out --v2"),
+        (["send", "-", "hi"], "use broadcast --file -"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_advice_can_be_followed_at_a_prompt(gateway: Simulator, arguments: list[str], advice: str) -> None:
+    result = modica(*arguments)
+    assert (result.exit_code, gateway.requests) == (2, [])
+    assert advice in result.stderr
+
+
+def test_a_refused_password_points_at_the_variables(gateway: Simulator) -> None:
+    gateway.fail(status=401)
+    assert "check MODICA_USERNAME and the password" in modica("send", HERE, "hi").stderr
+
+
+def test_no_message_of_a_call_names_an_argument_of_python(gateway: Simulator) -> None:
+    gateway.fail(cut="after")
+    complaint = modica("send", HERE, "hi").stderr
+    assert "give --reference next time" in complaint
+    assert not re.search(r"\b(base_url|class_|sms_class|integration_id|http_client)\b", complaint)
+
+
+@pytest.mark.parametrize("variable", ["MODICA_BASE_URL", "MODICA_V2_BASE_URL"])
+def test_an_empty_base_url_is_not_the_live_gateway(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "")
+    result = modica("send", HERE, "hi", *(["--v2"] if "V2" in variable else []))
+    assert (result.exit_code, f"unset {variable}" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_completion_is_clicks_own(shell_name: str) -> None:
+    command = Path(sys.executable).with_name("modica")
+    environment = {**os.environ, "_MODICA_COMPLETE": f"{shell_name}_source"}
+    done = subprocess.run([command], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "_MODICA_COMPLETE" in done.stdout

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from modica_facade import BroadcastOutcome, Modica
 from modica_facade.simulator import Simulator
 
-from .support import ELSEWHERE, HERE, THERE, broadcast, noted, process, rows, sent_to
+from .support import (
+    ELSEWHERE,
+    HERE,
+    THERE,
+    broadcast,
+    modica,
+    noted,
+    on_terminal,
+    process,
+    rows,
+    sent_to,
+)
 
 
 def test_a_broadcast_prints_a_table_and_a_summary(gateway: Simulator) -> None:
@@ -115,3 +129,150 @@ def test_rows_that_cannot_be_printed_and_are_kept_nowhere_are_unknown(gateway: S
         _, complaint = running.communicate()
     assert running.returncode == 3
     assert (gateway.messages, "cannot be written" in complaint) == ([], True)
+
+
+# Before the first request
+
+
+@pytest.fixture
+def customers(tmp_path: Path) -> str:
+    file = tmp_path / "customers.csv"
+    file.write_text(f'name,mobile\n"Smith, A",021 123 4567\nB,6.4211E+10\nC,{THERE}\n')
+    return str(file)
+
+
+def test_one_bad_row_stops_a_broadcast_before_it_begins(gateway: Simulator, customers: str) -> None:
+    result = broadcast("--file", customers, "--column", "mobile", "--country", "NZ")
+    assert (result.exit_code, gateway.requests) == (2, [])
+    first, second = result.stderr.splitlines()
+    assert first.startswith("modica: customers.csv, line 3: '6.4211E+10': a spreadsheet has rounded this number")
+    assert "1 row cannot be sent to" in second
+    assert "--skip-bad" in second
+
+
+def test_with_skip_bad_it_goes_on_without(gateway: Simulator, customers: str) -> None:
+    result = broadcast("--file", customers, "--column", "mobile", "--country", "NZ", "--skip-bad")
+    assert (result.exit_code, sent_to(gateway)) == (0, {HERE: 1, THERE: 1})
+    assert f"1 numbers are written in international form, the first '021 123 4567' as {HERE}" in result.stderr
+
+
+def test_a_table_without_column_is_refused_with_advice_and_posted_to_nobody(gateway: Simulator, customers: str) -> None:
+    result = broadcast("--file", customers)
+    assert (result.exit_code, gateway.requests) == (2, [])
+    assert "--column NAME" in result.stderr
+
+
+def test_local_numbers_are_pointed_out(gateway: Simulator) -> None:
+    result = broadcast("021 123 4567")
+    assert "1 numbers are in local form, the first '021 123 4567' (argument 1): see --country" in result.stderr
+
+
+def test_a_dry_run_shows_the_plan_and_sends_nothing(gateway: Simulator, results: Path) -> None:
+    result = broadcast(HERE, THERE, "--dry-run", "--results", str(results))
+    assert (result.exit_code, gateway.requests, results.exists()) == (0, [], False)
+    assert result.stdout.splitlines() == [
+        f"to         2 destinations: {HERE}, {THERE}",
+        "text       14 characters, GSM-7, 1 SMS each, 2 in all",
+        f"gateway    Modica(username='application', base_url='{gateway.base_url}')",
+        "when       now",
+        "dry run: nothing was sent",
+    ]
+
+
+def test_a_dry_run_knows_what_an_earlier_run_did(gateway: Simulator, results: Path) -> None:
+    broadcast(HERE, "--results", str(results))
+    before = results.read_bytes()
+    [plan] = rows(broadcast(HERE, THERE, "--dry-run", "--json", "--results", str(results)))
+    assert (plan["destinations"], plan["first"], plan["earlier"]) == (1, [THERE], 1)
+    assert (results.read_bytes(), len(gateway.requests)) == (before, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--mask", "m" * 21],
+        ["--reference", ""],
+        ["--scheduled", "2001-01-01T00:00:00Z"],
+        ["--base-url", "http://x.example"],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+def test_options_are_checked_before_anything_else(
+    gateway: Simulator, results: Path, arguments: list[str], dry_run: list[str]
+) -> None:
+    result = broadcast(HERE, *arguments, *dry_run, "--results", str(results))
+    assert (result.exit_code, gateway.requests, results.exists()) == (2, [], False)
+
+
+def test_the_text_may_come_from_standard_input(gateway: Simulator) -> None:
+    assert modica("broadcast", HERE, "--content", "-", stdin="Tēnā koe\n".encode()).exit_code == 0
+    assert modica("broadcast", "-", "--content", "Tēnā koe", stdin=THERE.encode()).exit_code == 0
+    assert [(each.destination, each.content) for each in gateway.messages] == [(HERE, "Tēnā koe"), (THERE, "Tēnā koe")]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-", "--content", "-"], ["--file", "-", "--content", "-"], ["-", "-", "--content", "x"]]
+)
+def test_standard_input_is_one_thing_only(gateway: Simulator, arguments: list[str]) -> None:
+    result = modica("broadcast", *arguments, stdin=HERE.encode())
+    assert (result.exit_code, gateway.requests) == (2, [])
+    assert "tandard input" in result.stderr
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> list[str]:
+    file = tmp_path / "crowd.txt"
+    file.write_text("\n".join(f"+6421{number}" for number in range(1_000_000, 1_000_101)))
+    return ["broadcast", "--content", "Kia ora", "--file", str(file)]
+
+
+@pytest.mark.parametrize(("answer", "code", "sent"), [("y", 0, 101), ("n", 3, 0), ("", 3, 0)])
+def test_on_a_terminal_a_large_broadcast_is_shown_and_asked_about_first(
+    gateway: Simulator, crowd: list[str], answer: str, code: int, sent: int
+) -> None:
+    status, shown = on_terminal(*crowd, answers={"[y/N]": answer})
+    assert (status, len(gateway.messages)) == (code, sent)
+    assert "101 destinations: +64211000000, +64211000001, +64211000002, ..." in shown
+    assert "GSM-7, 1 SMS each, 101 in all" in shown
+    assert "give --results to be able to resume" in shown
+    assert "Send to 101 destinations? [y/N]" in shown
+
+
+def test_yes_and_a_small_number_and_no_terminal_are_not_asked_about(gateway: Simulator, crowd: list[str]) -> None:
+    assert on_terminal(*crowd, "--yes")[0] == 0
+    assert on_terminal("broadcast", "--content", "Kia ora", HERE)[0] == 0
+    assert modica(*crowd).exit_code == 0
+    assert len(gateway.messages) == 203
+
+
+def test_where_nobody_can_answer_a_terminal_asks_for_yes(gateway: Simulator, crowd: list[str]) -> None:
+    code, shown = on_terminal(*crowd, stdin=subprocess.DEVNULL)
+    assert (code, gateway.requests) == (2, [])
+    assert "101 destinations: say --yes, or look first with --dry-run" in shown
+
+
+def test_what_a_results_file_cannot_do_without_a_reference_is_said(gateway: Simulator, results: Path) -> None:
+    complaint = "without --reference no receipt will tell"
+    assert complaint in broadcast(HERE, "--results", str(results)).stderr
+    assert complaint not in broadcast(HERE).stderr
+    assert complaint not in broadcast(HERE, "--reference", "r", "--results", f"{results}2").stderr
+
+
+def test_without_a_results_file_an_interrupted_broadcast_says_how_far_it_came(gateway: Simulator) -> None:
+    gateway.fail(status=401, match=lambda request: ELSEWHERE in request.json["destination"])
+    result = broadcast(HERE, THERE, ELSEWHERE, "--batch-size", "1")
+    assert result.exit_code == 1
+    assert f"do not repeat the whole command: it is done down to {THERE} (--results would keep count)" in result.stderr
+
+
+def test_an_answer_that_leaves_a_destination_out_leaves_it_unknown(
+    gateway: Simulator, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_only(_modica: Modica, destinations: Iterable[str], *_: object, **__: object) -> Iterator[BroadcastOutcome]:
+        for destination in list(destinations)[:1]:
+            yield BroadcastOutcome(destination, "1", "success")
+
+    monkeypatch.setattr(Modica, "broadcast_many", one_only)
+    result = broadcast(HERE, THERE, "--results", str(results))
+    assert (result.exit_code, noted(results)) == (4, {HERE: "success", THERE: "unknown"})

@@ -11,7 +11,7 @@ from click.testing import Result
 
 from modica_facade.simulator import Simulator
 
-from .support import ELSEWHERE, HERE, PASSWORD, THERE, broadcast, noted, process, rows, sent_to
+from .support import ELSEWHERE, HERE, PASSWORD, THERE, broadcast, modica, noted, process, rows, sent_to
 
 
 def test_a_results_file_holds_the_intent_before_the_request_and_the_outcomes_after_it(
@@ -199,3 +199,89 @@ def test_when_outcomes_cannot_be_written_no_further_batch_is_sent(
         monkeypatch.setenv(f"MODICA_{name}", value)
     broadcast(*command)
     assert sent_to(gateway) == {HERE: 1, THERE: 1}
+
+
+# What a person adds by hand
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_last_line_by_hand_counts_with_or_without_its_newline(gateway: Simulator, results: Path, end: str) -> None:
+    gateway.fail(cut="after")
+    command = [HERE, "--results", str(results)]
+    assert broadcast(*command).exit_code == 4
+    with results.open("a") as file:
+        file.write(f'{{"destination": "{HERE}", "status": "unsent"}}{end}')
+    assert broadcast(*command).exit_code == 0
+    assert sent_to(gateway) == {HERE: 2}
+    assert all(json.loads(line) for line in results.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"destination": "{HERE}", "status": "success"',
+        f'{{"destination": "{HERE}", "sta',
+        f"{HERE} was sent",
+        '{"status": "success", "destination": "',
+    ],
+)
+def test_an_unfinished_last_line_by_hand_is_refused_with_its_number(
+    gateway: Simulator, results: Path, line: str
+) -> None:
+    broadcast(HERE, "--results", str(results))
+    before = results.read_text() + line
+    results.write_text(before)
+    result = broadcast(HERE, "--results", str(results))
+    assert (result.exit_code, results.read_text()) == (2, before)
+    assert f"line 5 of {results}" in result.stderr
+
+
+@pytest.mark.parametrize("last", [2, 3, 4, 5], ids=["planned", "intent", "first outcome", "last outcome"])
+def test_a_line_that_a_crash_cut_off_is_left_out_and_named(gateway: Simulator, results: Path, last: int) -> None:
+    broadcast(r'quo"te\\', HERE, "--results", str(results))
+    lines = results.read_bytes().splitlines(keepends=True)
+    for cut in range(1, len(lines[last - 1]) - 1):
+        results.write_bytes(b"".join(lines[: last - 1]) + lines[last - 1][:cut])
+        complaint = f"line {last} of {results} was cut off by a crash and is left out"
+        assert complaint in modica("results", str(results)).stderr
+        assert complaint in broadcast(r'quo"te\\', HERE, "--results", str(results), "--dry-run").stderr
+
+
+def test_a_resume_says_what_is_unknown_and_where(gateway: Simulator, results: Path) -> None:
+    gateway.fail(cut="after")
+    everyone = [f"+6421{number}" for number in range(1_000_000, 1_000_012)]
+    broadcast(*everyone, "--results", str(results), "--reference", "r")
+    notes = broadcast(*everyone, "--results", str(results), "--reference", "r").stderr.splitlines()
+    assert notes[0] == f"modica: {everyone[0]} is unknown from an earlier run (line 4 of {results})"
+    assert notes[9].startswith(f"modica: {everyone[9]} is unknown")
+    assert notes[10] == "modica: 2 more are unknown"
+    assert notes[11] == f"modica: settle unknown ones by their receipts: modica results {results} --settle NUMBER"
+
+
+def test_another_way_to_write_a_number_is_not_another_number(gateway: Simulator, results: Path) -> None:
+    assert broadcast(HERE, "--results", str(results)).exit_code == 0
+    assert broadcast("0064 21 123 4567", "+64 21 123 4567", "--results", str(results)).exit_code == 0
+    assert sent_to(gateway) == {HERE: 1}
+
+
+def test_a_country_is_part_of_what_identifies_a_broadcast(gateway: Simulator, results: Path) -> None:
+    # 021 123 4567, left as it is by the first run, must not become another number in the second.
+    broadcast("021 123 4567", "--results", str(results))
+    result = broadcast("021 123 4567", "--results", str(results), "--country", "NZ")
+    assert (result.exit_code, len(gateway.requests)) == (2, 1)
+
+
+# Files that are none
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
+def test_a_device_is_not_taken_as_a_results_file(gateway: Simulator, device: str) -> None:
+    result = broadcast(HERE, "--results", device)
+    assert (result.exit_code, gateway.requests) == (2, [])
+    assert f"{device} is not a regular file" in result.stderr
+
+
+def test_a_pipe_is_not_taken_as_a_results_file(gateway: Simulator, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = broadcast(HERE, "--results", str(tmp_path / "pipe"))
+    assert (result.exit_code, gateway.requests) == (2, [])

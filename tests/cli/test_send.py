@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ import pytest
 from modica_facade import Modica
 from modica_facade.simulator import Simulator
 
-from .support import HERE, modica, process, rows
+from .support import (
+    HERE,
+    modica,
+    process,
+    rows,
+)
 
 
 def test_send_prints_the_id_of_the_message_that_went_out(gateway: Simulator) -> None:
@@ -128,3 +134,20 @@ def test_an_id_that_cannot_be_printed_is_told_where_it_can(gateway: Simulator) -
     assert running.returncode == 4
     assert complaint.startswith(f"modica: sent, with id {message.id}, but that could not be printed (standard output")
     assert len(complaint.splitlines()) == 1
+
+
+def test_the_text_may_come_from_standard_input(gateway: Simulator) -> None:
+    assert modica("send", HERE, "-", stdin="Tēnā koe,\nkei te pēhea koe?\r\n".encode()).exit_code == 0
+    assert gateway.messages[0].content == "Tēnā koe,\nkei te pēhea koe?"
+
+
+def test_standard_input_that_is_not_utf_8_is_called_that(gateway: Simulator) -> None:
+    result = modica("send", HERE, "-", stdin=b"Kia ora\nT\xeana koe")
+    assert (result.exit_code, gateway.requests) == (2, [])
+    assert "standard input is not UTF-8 text (line 2)" in result.stderr
+
+
+def test_a_local_time_is_scheduled_in_its_zone(gateway: Simulator) -> None:
+    result = modica("send", HERE, "Kia ora", "--scheduled", "tomorrow 9:00 Pacific/Auckland", "--json")
+    scheduled = datetime.fromisoformat(rows(result)[0]["scheduled"])
+    assert (scheduled.hour, scheduled.utcoffset() in {timedelta(hours=12), timedelta(hours=13)}) == (9, True)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,17 +11,27 @@ import pytest
 
 from modica_facade.simulator import Simulator
 
-from .support import HERE, THERE, broadcast, noted, process, sent_to
+from .support import (
+    HERE,
+    THERE,
+    broadcast,
+    listening,
+    noted,
+    process,
+    sent_to,
+)
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", SIGNALS)
 def test_ctrl_c_lets_the_batch_in_flight_finish(gateway: Simulator, results: Path, signal_: int) -> None:
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    handlers = [*map(signal.getsignal, SIGNALS)]
     gateway.fail(match=lambda _: os.kill(os.getpid(), signal_) is None)
     command = [HERE, THERE, "--batch-size", "1", "--results", str(results)]
     result = broadcast(*command)
     assert (result.exit_code, noted(results)) == (3, {HERE: "success"})
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert [*map(signal.getsignal, SIGNALS)] == handlers
     assert broadcast(*command).exit_code == 0
     assert sent_to(gateway) == {HERE: 1, THERE: 1}
 
@@ -59,3 +71,55 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_unknown(gateway: Simulat
         _, complaint = running.communicate()
     assert (running.returncode, noted(results)) == (4, {HERE: "unknown"})
     assert "1 unknown, 1 not sent" in complaint
+
+
+@pytest.mark.parametrize("signal_", SIGNALS)
+@pytest.mark.parametrize("version", [[], ["--v2"]], ids=["v1", "v2"])
+def test_a_send_that_is_ended_by_a_signal_says_that_it_may_have_gone_out(
+    gateway: Simulator, signal_: int, version: list[str]
+) -> None:
+    received = threading.Event()
+    gateway.fail(delay=60, match=lambda _: received.set() is None)
+    with process("send", HERE, "Kia ora", *version) as running:
+        assert received.wait(60)
+        running.send_signal(signal_)
+        shown, complaint = running.communicate()
+    assert (running.returncode, shown, sent_to(gateway)) == (4, "", {HERE: 1})
+    [line] = complaint.splitlines()
+    assert line.startswith("modica: interrupted: the message may have been sent; do not send it again")
+
+
+def test_a_send_under_nohup_outlives_its_terminal(gateway: Simulator) -> None:
+    gateway.fail(match=lambda _: running.send_signal(signal.SIGHUP) is None)
+    ignore = "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    code = ignore + f"sys.argv[1:] = ['send', {HERE!r}, 'Kia ora']; from modica_facade.__main__ import main; main()"
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    shown, _ = running.communicate()
+    assert (running.returncode, shown) == (0, f"id {gateway.messages[0].id}\n")
+
+
+@pytest.mark.parametrize("signal_", SIGNALS)
+def test_listen_ends_in_order(signal_: int) -> None:
+    with listening() as (running, _):
+        running.send_signal(signal_)
+        assert running.communicate() == ("", "")
+    assert running.returncode == 0
+
+
+def test_a_hang_up_stops_a_broadcast_in_order_although_nobody_can_be_told(gateway: Simulator, results: Path) -> None:
+    command = ["--content", "Kia ora koutou", HERE, THERE, "--batch-size", "1", "--results", str(results)]
+    mine, theirs = os.openpty()
+    hung_up = threading.Event()
+
+    def hang_up(_request: object) -> bool:
+        if not hung_up.is_set():
+            os.close(mine)
+            hung_up.set()
+            running.send_signal(signal.SIGHUP)
+        return True
+
+    gateway.fail(delay=0, match=hang_up)
+    with process("broadcast", *command, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        running.wait()
+    assert (running.returncode, noted(results), sent_to(gateway)) == (3, {HERE: "success"}, {HERE: 1})
