@@ -1,8 +1,9 @@
-"""Bytes -> `DeliveryReceipt` or `InboundMessage`, and where each message stands: what the gateway calls back with.
+"""Bytes -> `DeliveryReceipt` or `InboundMessage`, and the state of each message out of its receipts.
 
-A callback comes from the network, unsigned. Whatever it holds, reading it ends in one of the two nouns or in
-InvalidCallbackError, in time and memory proportional to its size, which is limited. Error messages name keys and
-positions and never repeat what stands there: they end up in logs.
+A callback comes from the network, unsigned. Whatever it holds, parsing it ends in one of the two models or in
+InvalidCallbackError, in time and memory proportional to its size, which is limited. Only what identifies a callback can
+make it unreadable: an optional field with an unexpected value is None, an unknown one is ignored, and `raw` has both.
+Error messages name keys and positions and never repeat what stands there: they end up in logs.
 """
 
 from __future__ import annotations
@@ -11,31 +12,31 @@ import base64
 import json
 import math
 import re
+import sys
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import Any, Final, cast
+from uuid import UUID
 
-import attrs
+from attrs import field, frozen
 
+from ._ids import parse_v1_id, parse_v2_id
 from .errors import ConfigurationError, InvalidCallbackError
-from .models import DeliveryReceipt, DeliveryStatus, InboundMessage
-
-if TYPE_CHECKING:
-    from uuid import UUID
+from .models import DeliveryReceipt, InboundMessage
 
 __all__ = ["DeliveryTracker", "parse_callback", "parse_delivery_receipt", "parse_inbound_message"]
 
-LARGEST_BODY: Final = 1_048_576
+MAX_CALLBACK_BYTES: Final = 1_048_576
 """Bytes, or characters of a str; the longest message (5,000 characters, published specification of v2) needs 60,000."""
 
-_DEEPEST = 32
+_MAX_DEPTH = 32
 """Levels of nesting; documented callbacks have one. Deeper ones break the caller's pickle or json later."""
 
-_LARGEST_ID = str(2**63 - 1)
-_NUMBER = re.compile("[1-9][0-9]{0,18}")
-_UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_KEYS = tuple(field.name for model in (DeliveryReceipt, InboundMessage) for field in attrs.fields(model))
+_MAX_INTEGER_DIGITS = 640
+"""No setting of the interpreter refuses to convert an integer of so many; documented ones have 19 at most."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _Body = bytes | bytearray | memoryview | str | Mapping[str, Any]
 
@@ -43,8 +44,13 @@ _Body = bytes | bytearray | memoryview | str | Mapping[str, Any]
 def parse_callback(body: _Body) -> DeliveryReceipt | InboundMessage:
     """Read a callback of either kind, REST v1 or v2, by the keys it has.
 
-    A delivery receipt has ``status`` and ``message_id`` (v2 also spells it ``id``); an inbound message has ``id``,
-    ``source``, ``destination`` and ``content``. Other keys and unknown statuses are kept.
+    A delivery receipt has ``status`` and ``message_id`` (or ``id`` on v2); an inbound message has ``id``, ``source``,
+    ``destination`` and ``content``; in what has all of them ``direction`` decides (``"MO"`` or ``"MT"``). Null is
+    absent. Nothing else makes a callback unreadable: an optional field that is not as documented is None, other keys
+    and unknown statuses are kept.
+
+    Text is UTF-8. In ``content`` half a character (a lone surrogate, invalid UTF-8) is replaced by U+FFFD, and ``raw``
+    has it as it came. NUL is a character like others here; a PostgreSQL text column refuses it.
 
     Args:
         body: the request body as it came (UTF-8 JSON, at most 1 MiB), or what a framework made of it.
@@ -52,21 +58,25 @@ def parse_callback(body: _Body) -> DeliveryReceipt | InboundMessage:
     Raises:
         InvalidCallbackError: it is neither, both, or not readable; ``key`` names the offending key, if there is one.
     """
-    payload = _payload(body)
-    receipt = "status" in payload and ("message_id" in payload or "id" in payload)
-    inbound = "content" in payload and "source" in payload and "destination" in payload and "id" in payload
-    if receipt is not inbound:
-        return _receipt(payload) if receipt else _inbound(payload)
+    fields = _parse_fields(body)
+    receipt = fields.has("status") and (fields.has("message_id") or fields.has("id"))
+    inbound = all(map(fields.has, ("id", "source", "destination", "content")))
+    if receipt and inbound:
+        direction = fields.optional_text("direction")
+        if direction not in ("MO", "MT"):
+            raise InvalidCallbackError(
+                "the callback has the status of a delivery receipt and the keys of an inbound message, and no "
+                "direction; if you know which it is, call parse_delivery_receipt or parse_inbound_message",
+                key="status",
+            )
+        receipt = direction == "MT"
+        inbound = not receipt
     if receipt:
-        raise InvalidCallbackError(
-            "the callback has the status of a delivery receipt and the keys of an inbound message; "
-            "if you know which it is, call parse_delivery_receipt or parse_inbound_message",
-            key="status",
-        )
-    if "content" in payload or "source" in payload:
-        return _inbound(payload)  # which says what is missing
-    if "status" in payload or "message_id" in payload:
-        return _receipt(payload)
+        return _receipt(fields)
+    if inbound or fields.has("content") or fields.has("source"):
+        return _inbound(fields)  # which says what is missing
+    if fields.has("status") or fields.has("message_id"):
+        return _receipt(fields)
     raise InvalidCallbackError(
         "the callback is neither a delivery receipt (message_id and status are missing) "
         "nor an inbound message (source, destination and content are missing)"
@@ -82,7 +92,7 @@ def parse_delivery_receipt(body: _Body) -> DeliveryReceipt:
     Raises:
         InvalidCallbackError: it is not a readable delivery receipt; ``key`` names the offending key, if there is one.
     """
-    return _receipt(_payload(body))
+    return _receipt(_parse_fields(body))
 
 
 def parse_inbound_message(body: _Body) -> InboundMessage:
@@ -94,33 +104,33 @@ def parse_inbound_message(body: _Body) -> InboundMessage:
     Raises:
         InvalidCallbackError: it is not a readable inbound message; ``key`` names the offending key, if there is one.
     """
-    return _inbound(_payload(body))
+    return _inbound(_parse_fields(body))
 
 
-def _receipt(payload: dict[str, Any]) -> DeliveryReceipt:
+def _receipt(fields: _Fields) -> DeliveryReceipt:
     return DeliveryReceipt(
-        _id(payload, "message_id" if "message_id" in payload or "id" not in payload else "id"),
-        _text(payload, "status"),
-        _optional_text(payload, "reference"),
-        _optional_text(payload, "detail"),
-        payload,
+        fields.message_id("message_id" if fields.has("message_id") or not fields.has("id") else "id"),
+        fields.text("status"),
+        fields.optional_text("reference"),
+        fields.optional_text("detail"),
+        fields.raw,
     )
 
 
-def _inbound(payload: dict[str, Any]) -> InboundMessage:
-    content = _text(payload, "content", may_be_empty=True)
-    encoding = _optional_text(payload, "encoding")
+def _inbound(fields: _Fields) -> InboundMessage:
+    content = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", fields.text("content", may_be_empty=True, surrogates=True))
+    encoding = fields.optional_text("encoding")
     return InboundMessage(
-        id=_id(payload, "id"),
-        source=_text(payload, "source"),
-        destination=_text(payload, "destination"),
+        id=fields.message_id("id"),
+        source=fields.text("source"),
+        destination=fields.text("destination"),
         content=content,
-        operator=_optional_text(payload, "operator"),
-        reply_to=None if payload.get("reply_to") is None else _id(payload, "reply_to"),
-        reference=_optional_text(payload, "reference"),
+        operator=fields.optional_text("operator"),
+        reply_to=fields.optional_id("reply_to"),
+        reference=fields.optional_text("reference"),
         encoding=encoding,
-        data=_decoded(content) if encoding == "base64" else None,
-        raw=payload,
+        data=_decoded(content) if encoding is not None and encoding.lower() == "base64" else None,
+        raw=fields.raw,
     )
 
 
@@ -131,79 +141,105 @@ def _decoded(content: str) -> bytes:
         raise InvalidCallbackError('content is not base64, though encoding says "base64"', key="content") from error
 
 
-# One value: what it must be, whatever JSON (or a caller's mapping) made of it.
+@frozen
+class _Fields:
+    """The top level of a callback, whatever JSON or a caller's mapping made of it; null is absent.
 
+    ``repeated`` has the keys that occurred more than once: nobody can say which value is meant.
+    """
 
-def _id(payload: dict[str, Any], key: str) -> str:
-    value = payload.get(key)
-    if isinstance(value, str):
-        if _NUMBER.fullmatch(value) and (len(value) < len(_LARGEST_ID) or value <= _LARGEST_ID):
-            return value
-        if _UUID.fullmatch(value):
-            return value.lower()
-    elif isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63:
-        return str(value)
-    raise _wrong(payload, key, "is not a message id: neither a number from 1 to 2^63-1 nor a UUID")
+    raw: dict[str, Any]
+    repeated: frozenset[str] = field(default=frozenset())
 
+    def has(self, key: str) -> bool:
+        return self.raw.get(key) is not None
 
-def _text(payload: dict[str, Any], key: str, *, may_be_empty: bool = False) -> str:
-    value = payload.get(key)
-    if not isinstance(value, str):
-        raise _wrong(payload, key, "is not text")
-    if not value and not may_be_empty:
-        raise _wrong(payload, key, "is empty")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
+    def message_id(self, key: str) -> str:
+        found = self.optional_id(key)
+        if found is None:
+            raise self._error(key, "is not a message id: neither a number from 1 to 2^63-1 nor a UUID")
+        return found
+
+    def optional_id(self, key: str) -> str | None:
+        value = None if key in self.repeated else self.raw.get(key)
+        return parse_v1_id(value) or parse_v2_id(value)
+
+    def text(self, key: str, *, may_be_empty: bool = False, surrogates: bool = False) -> str:
+        """A text that must be there; with ``surrogates`` it may hold half a character."""
+        value = self.raw.get(key)
+        if key in self.repeated or not isinstance(value, str):
+            raise self._error(key, "is not text")
+        if not value and not may_be_empty:
+            raise self._error(key, "is empty")
+        if not surrogates and _SURROGATE.search(value):
             # It would fail later, in the caller's database or answer.
-            raise _wrong(payload, key, "holds half a character (a lone surrogate)") from error
-    return value
+            raise self._error(key, "holds half a character (a lone surrogate, or invalid UTF-8)")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        value = self.raw.get(key)
+        whole = isinstance(value, str) and key not in self.repeated and not _SURROGATE.search(value)
+        return cast("str", value) if whole else None
+
+    def _error(self, key: str, fault: str) -> InvalidCallbackError:
+        if key in self.repeated:
+            fault = "occurs twice"
+        elif not self.has(key):
+            fault = "has no value" if key in self.raw else "is missing"
+        return InvalidCallbackError(f"{key} {fault}", key=key)
 
 
-def _optional_text(payload: dict[str, Any], key: str) -> str | None:
-    return None if payload.get(key) is None else _text(payload, key, may_be_empty=True)
+# The body as a whole: JSON, within limits.
 
 
-def _wrong(payload: dict[str, Any], key: str, fault: str) -> InvalidCallbackError:
-    if payload.get(key) is None:
-        fault = "is null" if key in payload else "is missing"
-    return InvalidCallbackError(f"{key} {fault}", key=key)
-
-
-# The body as a whole: strict where Python's json is generous.
-
-
-def _payload(body: _Body) -> dict[str, Any]:
+def _parse_fields(body: _Body) -> _Fields:
     if isinstance(body, Mapping):
-        return dict(body)
+        return _Fields(dict(body))
+    pairs: list[tuple[str, Any]] = []
+
+    def to_dict(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal pairs
+        pairs = members  # of the object that ends last, which is the outermost
+        return dict(members)
+
     try:
-        text = _characters(body)
-        payload: object = _DECODER.decode(text.removeprefix("\ufeff"))
+        text = _to_text(body)
+        payload: object = json.loads(
+            text.removeprefix("\ufeff"),
+            strict=False,  # a control character in some text, as it came, is no reason to lose the callback
+            object_pairs_hook=to_dict,
+            parse_int=_integer,
+            parse_float=_real,
+            parse_constant=_not_a_number,
+        )
     except InvalidCallbackError:
         raise
     except (ValueError, RecursionError) as error:
         raise InvalidCallbackError(f"the body is not UTF-8 JSON: {error}") from error
     if not isinstance(payload, dict):
         raise InvalidCallbackError("the body is JSON, but not an object")
-    callback = cast("dict[str, Any]", payload)
-    if text.count("{") + text.count("[") > _DEEPEST and _too_deep(callback):
-        raise InvalidCallbackError(f"the body is nested more than {_DEEPEST} levels deep")
-    return callback
+    raw = cast("dict[str, Any]", payload)
+    if text.count("{") + text.count("[") > _MAX_DEPTH and _too_deep(raw):
+        raise InvalidCallbackError(f"the body is nested more than {_MAX_DEPTH} levels deep")
+    if len(raw) == len(pairs):
+        return _Fields(raw)
+    keys = Counter(key for key, _ in pairs)
+    return _Fields(raw, frozenset(key for key, count in keys.items() if count > 1))
 
 
-def _characters(body: bytes | bytearray | memoryview | str) -> str:
+def _to_text(body: bytes | bytearray | memoryview | str) -> str:
     if not isinstance(body, (bytes, bytearray, memoryview, str)):
         raise InvalidCallbackError(f"give the body as bytes, str or a mapping, not {type(body).__name__}")
     size = body.nbytes if isinstance(body, memoryview) else len(body)
-    if size > LARGEST_BODY:
-        raise InvalidCallbackError(f"the body is larger than any callback ({LARGEST_BODY} bytes)")
-    return body if isinstance(body, str) else bytes(body).decode()
+    if size > MAX_CALLBACK_BYTES:
+        raise InvalidCallbackError(f"the body is larger than any callback ({MAX_CALLBACK_BYTES} bytes)")
+    # Invalid UTF-8 becomes lone surrogates, and so a matter of the field that has it.
+    return body if isinstance(body, str) else bytes(body).decode(errors="surrogateescape")
 
 
 def _too_deep(payload: dict[str, Any]) -> bool:
     level: list[Any] = [payload]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         children: list[Any] = []
         for node in level:
             children += node.values() if isinstance(node, dict) else node
@@ -211,69 +247,33 @@ def _too_deep(payload: dict[str, Any]) -> bool:
     return bool(level)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    payload = dict(pairs)
-    if len(payload) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next((key for key in _KEYS if keys.count(key) > 1), None)  # any other key might be personal data
-        raise InvalidCallbackError(f"{twice or 'a key'} occurs twice", key=twice)
-    return payload
+# Numbers that JSON cannot say, or Python cannot keep, are None: documented fields have no such value.
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > 19 and len(digits.lstrip("-")) > 19:
-        raise InvalidCallbackError("the body holds an integer of more than 19 digits")
-    return int(digits)
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else None
 
 
-def _real(digits: str) -> float:
+def _real(digits: str) -> float | None:
     value = float(digits)
-    if math.isinf(value):
-        raise InvalidCallbackError("the body holds a number too large to be read")
-    return value
+    return None if math.isinf(value) else value
 
 
-def _no_number(name: str) -> NoReturn:
-    raise InvalidCallbackError(f"the body holds {name}, which JSON does not know")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_float=_real, parse_constant=_no_number)
-
-
-# How far along a message is: unknown statuses, then these. Among the ways to fail the one decided nearest to the
-# handset wins: by the platform (blocked, deficient, dead), on the way to the carrier (failed), by the carrier.
-_STANDING: dict[str, int] = {
-    status: standing
-    for standing, status in enumerate(
-        (
-            DeliveryStatus.ACCEPTED,
-            DeliveryStatus.QUEUED,
-            DeliveryStatus.FROZEN,  # a transient error; submitted and sent say that it moved on
-            DeliveryStatus.SUBMITTED,
-            DeliveryStatus.SENT,
-            DeliveryStatus.BLOCKED,
-            DeliveryStatus.DEFICIENT,
-            DeliveryStatus.DEAD,
-            DeliveryStatus.FAILED,
-            DeliveryStatus.REJECTED,
-            DeliveryStatus.EXPIRED,
-            DeliveryStatus.RECEIVED,
-        ),
-        start=1,
-    )
-}
+def _not_a_number(_name: str) -> None:
+    return None
 
 
 class DeliveryTracker:
-    """Receipts in any order, any number of times -> where each message stands.
+    """Receipts in any order, any number of times -> the state of each message.
 
-    Receipts may arrive late, twice and out of order, so a message stands where its furthest receipt puts it, not its
-    last one: unknown statuses, accepted, queued, frozen, submitted, sent, then the final ones: blocked, deficient,
-    dead, failed, rejected, expired, received. A message known to be delivered stays delivered; a final status is
-    never taken back by one that is not final.
+    Receipts may arrive late, twice and out of order, so the state of a message is the furthest status that was
+    reported, in the order of `DeliveryStatus.rank`, not the last one: a message known to be delivered stays delivered,
+    and a final status is never taken back by one that is not final.
 
-    Memory is bounded: beyond ``max_messages`` the message that has had no receipt for the longest time is forgotten
-    (about 0.5 kB each at the usual lengths). Safe to share between threads. State lives in this process only.
+    Memory is bounded: beyond ``max_messages``, or a kilobyte for each of them together (the usual receipt takes half of
+    that), the message that has had no receipt for the longest time is forgotten. Safe to share between threads. The
+    state lives in this process only: several workers keep ``receipt.rank`` beside the status in their database, and
+    update a row where its rank is lower.
 
     Args:
         max_messages: how many messages to remember, at least 1.
@@ -283,41 +283,83 @@ class DeliveryTracker:
     """
 
     def __init__(self, *, max_messages: int = 100_000) -> None:
-        if not isinstance(max_messages, int) or max_messages < 1:
+        if isinstance(max_messages, bool) or not isinstance(max_messages, int) or max_messages < 1:
             raise ConfigurationError("max_messages is how many messages to remember: give an int of at least 1")
         self._max_messages = max_messages
-        self._receipts = OrderedDict[str, DeliveryReceipt]()  # longest without a receipt first
+        self._max_bytes = max_messages * _BYTES_EACH
+        self._bytes = 0
+        self._known = OrderedDict[str, _Known]()  # longest without a receipt first
         self._lock = threading.Lock()
 
     def record(self, receipt: DeliveryReceipt) -> bool:
         """Take note of a receipt.
 
         Returns:
-            True if it changed where its message stands: act on it. False for a duplicate or a straggler.
+            True if there is something to act on: the status of its message moved up the order, or is one that nobody
+            documents, seen for the first time and before a final one. False for a duplicate, whatever else in it
+            differs (its shape, detail or reference), and for one that was overtaken.
         """
         key = _tracker_key(receipt.message_id)
         with self._lock:
-            known = self._receipts.get(key)
-            changed = known is None or _standing(receipt) > _standing(known)
-            if changed:
-                # Without raw: it may hold anything, and differs with the order of arrival.
-                self._receipts[key] = DeliveryReceipt(key, receipt.status, receipt.reference, receipt.detail)
-            self._receipts.move_to_end(key)
-            if len(self._receipts) > self._max_messages:
-                self._receipts.popitem(last=False)
-        return changed
+            known = self._known.pop(key, None)
+            if known is not None:
+                self._bytes -= known.size
+            known, is_news = _updated(known, key, receipt)
+            if known.size > self._max_bytes:
+                return is_news  # alone it would push out all the others
+            self._known[key] = known
+            self._bytes += known.size
+            while len(self._known) > self._max_messages or self._bytes > self._max_bytes:
+                self._bytes -= self._known.popitem(last=False)[1].size
+        return is_news
 
     def state(self, message_id: str | int | UUID) -> DeliveryReceipt | None:
-        """The receipt that says where the message stands (its ``raw`` empty), or None if none is remembered."""
+        """The receipt with the furthest status of the message (its ``raw`` empty), or None if none is remembered."""
         with self._lock:
-            return self._receipts.get(_tracker_key(message_id))
+            known = self._known.get(_tracker_key(message_id))
+        return None if known is None else known.furthest
+
+
+_BYTES_EACH = 1024
+_MAX_UNDOCUMENTED = 16
+"""Different undocumented statuses of one message that are told apart; more of them would be no news, but a fault."""
+
+
+@frozen
+class _Known:
+    """What the tracker remembers of a message."""
+
+    furthest: DeliveryReceipt
+    undocumented: frozenset[str]
+    size: int
+
+
+def _updated(known: _Known | None, key: str, receipt: DeliveryReceipt) -> tuple[_Known, bool]:
+    """What is known after a receipt, and whether that is news."""
+    undocumented = frozenset[str]() if known is None else known.undocumented
+    if receipt.rank:
+        is_news = known is None or receipt.rank > known.furthest.rank
+    else:
+        status = receipt.status.lower()
+        is_news = (
+            (known is None or not known.furthest.is_final)
+            and status not in undocumented
+            and len(undocumented) < _MAX_UNDOCUMENTED
+        )
+        if is_news:
+            undocumented |= {status}
+    furthest = receipt if known is None or _order(receipt) > _order(known.furthest) else known.furthest
+    # Without raw: it may hold anything, and differs with the order of arrival.
+    furthest = DeliveryReceipt(key, furthest.status, furthest.reference, furthest.detail)
+    texts = (key, furthest.status, furthest.reference, furthest.detail, *undocumented)
+    return _Known(furthest, undocumented, sum(map(sys.getsizeof, texts))), is_news
 
 
 def _tracker_key(message_id: str | int | UUID) -> str:
     return str(message_id).lower()
 
 
-def _standing(receipt: DeliveryReceipt) -> tuple[Any, ...]:
+def _order(receipt: DeliveryReceipt) -> tuple[Any, ...]:
     """A total order: no two different receipts of a message tie, so the order of arrival cannot show."""
     details = (receipt.reference is not None, receipt.reference or "", receipt.detail is not None, receipt.detail or "")
-    return _STANDING.get(receipt.status, 0), receipt.status, *details
+    return receipt.rank, receipt.status.lower(), receipt.status, *details

@@ -29,7 +29,8 @@ class DeliveryStatus(StrEnum):
 
     REST v1 receipts document sent, received, rejected and expired (prose documentation); the platform's reports add
     submitted, frozen, failed and dead (prose documentation); v2 adds accepted, queued, blocked and deficient (published
-    specification). A status outside this list is normal: it is passed through as text and is not final.
+    specification). A status outside this list is normal: it is passed through as text and is not final. Made from text
+    the case does not matter: ``DeliveryStatus("Received")`` is ``RECEIVED``.
     """
 
     ACCEPTED = "accepted"
@@ -46,6 +47,20 @@ class DeliveryStatus(StrEnum):
     EXPIRED = "expired"
     BLOCKED = "blocked"
     DEFICIENT = "deficient"
+
+    @classmethod
+    def _missing_(cls, value: object) -> DeliveryStatus | None:
+        return _BY_TEXT.get(value.lower()) if isinstance(value, str) else None
+
+    @property
+    def rank(self) -> int:
+        """How far along a message with this status is: of two receipts of a message the higher rank is its state.
+
+        10, 20 ... 120: accepted, queued, frozen, submitted, sent, and then the final ones: blocked, deficient, dead,
+        failed, rejected, expired, received. Statuses that nobody documents rank below, as 0 (`DeliveryReceipt.rank`).
+        Databases keep these numbers, so they never change; the gaps are for statuses that the vendor may add.
+        """
+        return _RANKS[self]
 
     @property
     def rank(self) -> int:
@@ -227,7 +242,8 @@ class DeliveryReceipt:
         status: the status as received; compares with `DeliveryStatus`.
         reference: the reference given when the message was sent, or None.
         detail: v2: further words on the status, or None.
-        raw: the whole callback as parsed, unknown keys included; not part of equality.
+        raw: the whole callback as parsed, unknown keys included; not part of equality. A number that Python cannot keep
+            (NaN, infinite, of more than 640 digits) is None; text that is not valid Unicode has lone surrogates.
     """
 
     message_id: str
@@ -245,12 +261,12 @@ class DeliveryReceipt:
     @property
     def is_final(self) -> bool:
         """True if no other status is expected to follow; an unknown status is not final."""
-        return self.status in _FINAL
+        return self.status.lower() in _FINAL
 
     @property
     def is_delivered(self) -> bool:
         """True for ``received``: the handset has the message."""
-        return self.status == DeliveryStatus.RECEIVED
+        return self.status.lower() == DeliveryStatus.RECEIVED
 
 
 @frozen
@@ -261,13 +277,13 @@ class InboundMessage:
         id: the message id.
         source: mobile number it came from.
         destination: short code or number it was sent to.
-        content: the text; for binary content the base64 text as received.
+        content: the text; for binary content the base64 text as received. May be empty, and may hold NUL.
         operator: name of the mobile operator, or None.
         reply_to: id of the message that this one answers, or None.
         reference: the reference of that message, or None.
-        encoding: ``"base64"`` for binary content, else None.
+        encoding: as received: ``"base64"`` for binary content; None if there is none.
         data: the decoded bytes of binary content, else None.
-        raw: the whole callback as parsed, unknown keys included; not part of equality.
+        raw: the whole callback as parsed, unknown keys included; not part of equality. See `DeliveryReceipt`.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""models: frozen nouns that compare, pickle and copy by value; statuses that compare with the gateway's own text."""
+"""models: frozen models that compare, pickle and copy by value; statuses that compare with the gateway's own text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from modica_facade.models import (
 ACCEPTED = BroadcastOutcome("+64211234567", "1234567890", "success")
 REFUSED = BroadcastOutcome("X", None, "failure", "Invalid destination (X)")
 
-NOUNS = [
+MODELS = [
     SubmittedMessage("1", "+64211234567", "order-7", "2030-05-05T10:00:00+12:00", "accepted", "https://localhost/1"),
     Message("1", "2345", "+64211234567", "Kia ora", "order-7", "2", "Kōkako", "MT", "sent"),
     ACCEPTED,
@@ -39,26 +39,26 @@ FINAL = {"received", "rejected", "failed", "dead", "expired", "blocked", "defici
 NOT_FINAL = {"accepted", "queued", "submitted", "sent", "frozen"}
 
 
-@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
-def test_a_noun_survives_pickling_and_copying(noun: Any) -> None:
-    for other in (pickle.loads(pickle.dumps(noun)), copy.copy(noun), copy.deepcopy(noun)):
-        assert other == noun
-        assert hash(other) == hash(noun)
-        assert repr(other) == repr(noun)
-        assert getattr(other, "raw", None) == getattr(noun, "raw", None)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_a_model_survives_pickling_and_copying(model: Any) -> None:
+    for other in (pickle.loads(pickle.dumps(model)), copy.copy(model), copy.deepcopy(model)):
+        assert other == model
+        assert hash(other) == hash(model)
+        assert repr(other) == repr(model)
+        assert getattr(other, "raw", None) == getattr(model, "raw", None)
 
 
 @pytest.mark.parametrize(
-    "noun", [noun for noun in NOUNS if attrs.has(type(noun))], ids=lambda noun: type(noun).__name__
+    "model", [model for model in MODELS if attrs.has(type(model))], ids=lambda model: type(model).__name__
 )
-def test_a_noun_is_frozen_and_every_field_counts_but_raw(noun: Any) -> None:
-    for field in attrs.fields(type(noun)):
+def test_a_model_is_frozen_and_every_field_counts_but_raw(model: Any) -> None:
+    for field in attrs.fields(type(model)):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            setattr(noun, field.name, "other")
-        assert (attrs.evolve(noun, **{field.name: "other"}) == noun) == (field.name == "raw")
+            setattr(model, field.name, "other")
+        assert (attrs.evolve(model, **{field.name: "other"}) == model) == (field.name == "raw")
 
 
-def test_two_nouns_of_a_kind_do_not_share_raw() -> None:
+def test_two_models_of_a_kind_do_not_share_raw() -> None:
     assert DeliveryReceipt("1", "sent").raw is not DeliveryReceipt("1", "sent").raw
     assert InboundMessage("1", "2", "3", "4").raw == {}
 
@@ -87,9 +87,32 @@ def test_an_unknown_status_is_passed_through_and_is_not_final(text: str) -> None
         assert not receipt.is_delivered
 
 
-def test_a_status_is_spelt_exactly() -> None:
-    assert not DeliveryReceipt("1", "Received").is_delivered
+def test_the_case_of_a_status_does_not_matter_and_nothing_else_is_forgiven() -> None:
+    receipt = DeliveryReceipt("1", "Received")
+    assert (receipt.status, receipt.is_delivered, receipt.is_final) == ("Received", True, True)
+    assert DeliveryStatus("RECEIVED") is DeliveryStatus.RECEIVED
     assert not DeliveryReceipt("1", "received ").is_final
+    for value in ("received ", "parked", 7, None):
+        with pytest.raises(ValueError, match="is not a valid DeliveryStatus"):
+            DeliveryStatus(value)
+
+
+def test_the_ranks_that_databases_keep_never_change() -> None:
+    assert {status.value: status.rank for status in DeliveryStatus} == {
+        "accepted": 10,
+        "queued": 20,
+        "frozen": 30,
+        "submitted": 40,
+        "sent": 50,
+        "blocked": 60,
+        "deficient": 70,
+        "dead": 80,
+        "failed": 90,
+        "rejected": 100,
+        "expired": 110,
+        "received": 120,
+    }
+    assert [DeliveryReceipt("1", status).rank for status in ("parked", "", "SENT", "received")] == [0, 0, 50, 120]
 
 
 # Broadcasts
