@@ -1,16 +1,20 @@
-"""One ``async (Request) -> Response`` function as an ASGI and as a WSGI application, the body capped while it is read.
+"""One ``async (Request) -> Response`` function as an ASGI application, a WSGI application and a Django view.
 
-The function is written once, in reading order; what differs between the two worlds, reading a body and calling a
-user's code, is the request's business. Under WSGI nothing that it awaits ever suspends, so no event loop is needed.
-Paths are not looked at: where the application is mounted is its host's business.
+The function is written once. Reading a body, with a limit, and calling a user's function differ between the three, so
+they are methods of the request. Under WSGI and in a Django view nothing that the function awaits ever suspends, so it
+needs no event loop there. Paths are not looked at: where the application is mounted is for its host to decide.
 """
 
 from __future__ import annotations
 
+import contextvars
 import inspect
+import logging
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from importlib import import_module  # for frameworks of the user, which this package does not depend on
+from typing import Any, Protocol, cast
 
 from attrs import frozen
 
@@ -23,6 +27,8 @@ READ_SECONDS = 30.0
 
 _CHUNK = 65_536
 
+_log = logging.getLogger("modica_facade.receiver")
+
 
 @frozen
 class Response:
@@ -33,20 +39,34 @@ class Response:
 
 
 class _BodyNotReadError(Exception):
-    """The body is too large, too slow or cut off; carries the answer."""
+    """The body is too large, too slow, truncated or not available; has the status to answer with."""
 
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status.phrase)
-        self.response = response
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+    def response(self) -> Response:
+        """The answer to the caller, who learns no more than a status; the log gets the reason."""
+        _log.warning("a callback was answered %d: %s", self.status, self)
+        return Response(self.status)
 
 
 class _ClientLeftError(Exception):
     """There is nobody to answer."""
 
 
-_CUT_OFF = Response(HTTPStatus.BAD_REQUEST)
-_TOO_LARGE = Response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-_TOO_SLOW = Response(HTTPStatus.REQUEST_TIMEOUT)
+def _too_large(limit: int) -> _BodyNotReadError:
+    return _BodyNotReadError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than max_body ({limit} bytes)")
+
+
+def _truncated(received: int, declared: int) -> _BodyNotReadError:
+    return _BodyNotReadError(
+        HTTPStatus.BAD_REQUEST,
+        f"the body ended after {received} of {declared} bytes: the caller hung up, or a middleware had read it before",
+    )
+
+
+Respond = Callable[["Request"], Coroutine[Any, Any, Response]]
 
 
 class Request(Protocol):
@@ -64,7 +84,7 @@ class Request(Protocol):
         """Read the whole body, at most ``limit`` bytes and never much more of what is sent.
 
         Raises:
-            Exception: it is too large, too slow or cut off; let it pass, the application answers.
+            Exception: there is no whole body to be had; let it pass, the application answers.
         """
         ...
 
@@ -76,7 +96,7 @@ class Request(Protocol):
 class AsgiApp:
     """An ASGI application (http and lifespan); a callable object, which routers take for an application."""
 
-    def __init__(self, respond: Callable[[Request], Coroutine[Any, Any, Response]]) -> None:
+    def __init__(self, respond: Respond) -> None:
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +111,7 @@ class AsgiApp:
         try:
             response = await self._respond(_AsgiRequest(scope, receive))
         except _BodyNotReadError as error:
-            response = error.response
+            response = error.response()
             if scope.get("http_version", "1.1") < "2":  # HTTP/2 has no such header
                 headers.append((b"connection", b"close"))  # the rest will not be read
         except _ClientLeftError:
@@ -128,54 +148,65 @@ class _AsgiRequest:
             self.authorization = credentials[0]
 
     async def body(self, limit: int) -> bytes:
-        if self._declared is not None and self._declared > limit:
-            raise _BodyNotReadError(_TOO_LARGE)
-        import asyncio  # here and below, not above: a third of importing the package, and a WSGI process needs none
+        declared = self._declared
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
+        import anyio  # here and below, not above: a WSGI process needs none of it
 
         # One buffer: a list of a client's one-byte chunks would take forty times the limit.
         body = bytearray()
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            with anyio.fail_after(READ_SECONDS):
                 while True:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
                         raise _ClientLeftError
                     body += message.get("body", b"")
                     if len(body) > limit:
-                        raise _BodyNotReadError(_TOO_LARGE)
+                        raise _too_large(limit)
                     if not message.get("more_body", False):
-                        return bytes(body)
+                        break
         except TimeoutError:
-            raise _BodyNotReadError(_TOO_SLOW) from None
+            reason = f"the body took longer than {READ_SECONDS:g} s"
+            raise _BodyNotReadError(HTTPStatus.REQUEST_TIMEOUT, reason) from None
+        if declared is not None and len(body) < declared:
+            raise _truncated(len(body), declared)
+        return bytes(body)
 
     async def call(self, function: Callable[..., object], *arguments: object) -> None:
+        import anyio.to_thread
+
+        if not _on_asyncio():
+            # On trio: what is asynchronous in this package, and so in its users' handlers, is written for asyncio.
+            await anyio.to_thread.run_sync(_call_from_sync, function, *arguments)
+            return
         if _is_async(function):
             result = function(*arguments)
         else:
-            import asyncio
-
             # A blocking function must not hold up every other request of the process.
-            result = await asyncio.to_thread(_in_thread, function, *arguments)
+            result = await anyio.to_thread.run_sync(function, *arguments)
         if inspect.isawaitable(result):
             await result
+
+
+def _on_asyncio() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_async(function: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - the method of an object, looked at
 
 
-def _in_thread(function: Callable[..., object], *arguments: object) -> object:
-    try:
-        return function(*arguments)
-    except StopIteration as error:
-        # Before Python 3.12 a future that should carry it never ends.
-        raise RuntimeError("the function raised StopIteration") from error
-
-
 class WsgiApp:
     """A WSGI application (PEP 3333)."""
 
-    def __init__(self, respond: Callable[[Request], Coroutine[Any, Any, Response]]) -> None:
+    def __init__(self, respond: Respond) -> None:
         self._respond = respond
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -183,7 +214,7 @@ class WsgiApp:
         try:
             response = _run(self._respond(_WsgiRequest(environ)))
         except _BodyNotReadError as error:
-            response = error.response
+            response = error.response()
         status = f"{response.status.value} {response.status.phrase}"
         start_response(status, [*response.headers, ("Content-Type", "text/plain"), ("Content-Length", "0")])
         return []
@@ -210,33 +241,137 @@ class _WsgiRequest:
         self._environ = environ
 
     async def body(self, limit: int) -> bytes:
-        # Without a length there is no body, unless the server promises that reading ends where the body does.
         text: str = self._environ.get("CONTENT_LENGTH") or ""
+        # A promise of the server: reading ends where the body does, whatever says how long it is.
+        terminated = bool(self._environ.get("wsgi.input_terminated", False))
+        if not terminated and (coding := self._environ.get("HTTP_TRANSFER_ENCODING")):
+            raise _BodyNotReadError(
+                HTTPStatus.LENGTH_REQUIRED,
+                f"this WSGI server does not hand over a body with Transfer-Encoding ({coding[:20]!r}); let a proxy in "
+                "front of it buffer requests, or use a server that sets wsgi.input_terminated (gunicorn, waitress)",
+            )
         declared = _length(text or "0")
         if declared is None:
-            raise _BodyNotReadError(_CUT_OFF)
+            raise _BodyNotReadError(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
         if declared > limit:
-            raise _BodyNotReadError(_TOO_LARGE)
-        until_end = not text and self._environ.get("wsgi.input_terminated", False)
+            raise _too_large(limit)
+        until_end = terminated and not text
         wanted = limit + 1 if until_end else declared
         body = bytearray()
         try:
             while wanted > len(body) and (chunk := self._environ["wsgi.input"].read(min(wanted - len(body), _CHUNK))):
                 body += chunk
         except OSError:
-            raise _BodyNotReadError(_CUT_OFF) from None
+            raise _truncated(len(body), declared) from None
         if len(body) > limit:
-            raise _BodyNotReadError(_TOO_LARGE)
+            raise _too_large(limit)
         if not until_end and len(body) < wanted:
-            raise _BodyNotReadError(_CUT_OFF)
+            raise _truncated(len(body), declared)
         return bytes(body)
 
     async def call(self, function: Callable[..., object], *arguments: object) -> None:
-        result = function(*arguments)
-        if inspect.isawaitable(result):
-            import asyncio
+        _call_from_sync(function, *arguments)
 
-            asyncio.run(_wait_for(result))
+
+class DjangoView:
+    """A view for ``urls.py``, for Django under WSGI and ASGI alike."""
+
+    # What the decorators csrf_exempt and login_not_required set: the gateway has neither a token nor a session.
+    # Attributes of the object, not of the class, since decorators copy an object's.
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+        self.csrf_exempt = True
+        self.login_required = False
+
+    def __call__(self, request: Any, **_captured: object) -> Any:
+        """Serve one ``HttpRequest``; what the URL pattern captured is not looked at."""
+        try:
+            response = _run(self._respond(_DjangoRequest(request)))
+        except _BodyNotReadError as error:
+            response = error.response()
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _roll_back()
+        http = import_module("django.http")
+        return http.HttpResponse(status=int(response.status), headers=dict(response.headers), content_type="text/plain")
+
+
+class _DjangoRequest(_WsgiRequest):
+    def __init__(self, request: Any) -> None:
+        environ = dict(request.META)
+        if "wsgi.input" not in environ:
+            # Under ASGI: Django has received the whole body already.
+            environ |= {"wsgi.input": request, "wsgi.input_terminated": True}
+        elif environ.get("CONTENT_LENGTH"):
+            # A middleware may have read the body, which Django then keeps; without a length Django has none.
+            environ["wsgi.input"] = request
+        super().__init__(environ)
+
+    async def call(self, function: Callable[..., object], *arguments: object) -> None:
+        # Not asyncio.run: what the function calls by sync_to_async, the ORM above all, belongs in this thread.
+        _call_from_sync(function, *arguments, run=import_module("asgiref.sync").async_to_sync(_wait_for))
+
+
+def _roll_back() -> None:
+    """The handler raised, but Django sees a response: with ATOMIC_REQUESTS it would commit what was half done."""
+    for connection in import_module("django.db").connections.all(initialized_only=True):
+        if connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block:
+            connection.set_rollback(True)
+
+
+# Calling a function, blocking or async, from where nothing can be awaited
+
+
+def _asyncio_run(awaitable: Awaitable[object]) -> None:
+    import asyncio
+
+    asyncio.run(_wait_for(awaitable))
+
+
+def _call_from_sync(
+    function: Callable[..., object], *arguments: object, run: Callable[[Awaitable[object]], None] = _asyncio_run
+) -> None:
+    result = function(*arguments)
+    if not inspect.isawaitable(result):
+        return
+    in_other_thread = _native_thread()
+    if in_other_thread is None:
+        run(result)
+        return
+    context = contextvars.copy_context()
+
+    def work() -> BaseException | None:
+        try:
+            context.run(_asyncio_run, result)
+        except BaseException as error:  # noqa: BLE001 - raised below: not every pool of threads hands over a SystemExit
+            return error
+        return None
+
+    error = in_other_thread(work)
+    if error is not None:
+        raise error
+
+
+_InThread = Callable[[Callable[[], BaseException | None]], BaseException | None]
+
+
+def _native_thread() -> _InThread | None:
+    """How to run a function in a thread of the operating system, or None if this one has room for an event loop.
+
+    A thread has room for one running loop. Under gevent and eventlet all requests share a thread, and so would their
+    loops; elsewhere a loop is running if the application was called from inside of one.
+    """
+    if (gevent := sys.modules.get("gevent.monkey")) and gevent.is_module_patched("threading"):
+        return cast("_InThread", import_module("gevent").get_hub().threadpool.apply)
+    if (eventlet := sys.modules.get("eventlet.patcher")) and eventlet.is_monkey_patched("thread"):
+        return cast("_InThread", import_module("eventlet.tpool").execute)
+    return _in_thread if _on_asyncio() else None
+
+
+def _in_thread(work: Callable[[], BaseException | None]) -> BaseException | None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
 
 
 async def _wait_for(result: Awaitable[object]) -> None:

@@ -63,16 +63,6 @@ class DeliveryStatus(StrEnum):
         return _RANKS[self]
 
     @property
-    def rank(self) -> int:
-        """How far along a message with this status is: of two receipts of a message the higher rank is its state.
-
-        10, 20 ... 120: accepted, queued, frozen, submitted, sent, and then the final ones: blocked, deficient, dead,
-        failed, rejected, expired, received. Statuses that nobody documents rank below, as 0 (`DeliveryReceipt.rank`).
-        Databases keep these numbers, so they never change; the gaps are for statuses that the vendor may add.
-        """
-        return _RANKS[self]
-
-    @property
     def is_final(self) -> bool:
         """True if no other status is expected to follow."""
         return self in _FINAL

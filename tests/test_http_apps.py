@@ -6,7 +6,11 @@ import asyncio
 import contextvars
 import functools
 import io
+import logging
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,6 +20,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+import trio
 import uvicorn
 
 from modica_facade import _http_apps
@@ -123,6 +128,14 @@ def test_asgi_a_wrong_content_length_does_not_lift_the_limit() -> None:
     for declared in (b"7", b"-1", b"x", b"\xb2", b""):
         client = serve(Echo(), Client(forever=part(b"x" * 100, more=True)), (b"content-length", declared))
         assert (client.status, client.received) == (413, 11)
+
+
+def test_asgi_a_body_shorter_than_announced_is_refused_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    echo = Echo()
+    client = serve(echo, Client(part(b"Kia", more=False)), (b"content-length", b"7"))
+    assert (client.status, echo.bodies) == (400, [])
+    assert "ended after 3 of 7 bytes" in caplog.text
+    assert "middleware" in caplog.text
 
 
 def test_asgi_over_http_2_no_connection_header_is_sent() -> None:
@@ -264,6 +277,35 @@ def test_what_a_function_raises_arrives(error: type[Exception], seen: type[Excep
         wsgi(calling(fails(error)), {})
 
 
+def test_asgi_on_trio_handlers_run_as_they_do_elsewhere() -> None:
+    """Asynchronous ones in an event loop of asyncio, which is what this package and its users write for."""
+    handlers = Handlers()
+    clients = [Client() for _ in handlers.forms()]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "headers": []}
+
+    async def main() -> None:
+        for function, client in zip(handlers.forms(), clients, strict=True):
+            await AsgiApp(calling(function))(scope, client.receive, client.send)
+
+    trio.run(main)
+    assert [client.status for client in clients] == [200] * 6
+    assert handlers.calls == [("Kia ora", False)] * 6
+
+
+def test_asgi_on_trio_a_body_is_read_up_to_its_limit() -> None:
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "headers": []}
+    echo = Echo()
+    clients = [Client(part(b"Kia ora", more=False)), Client(part(b"x" * 600, more=True), part(b"x" * 600, more=True))]
+
+    async def main() -> None:
+        for client in clients:
+            await AsgiApp(echo)(scope, client.receive, client.send)
+
+    trio.run(main)
+    assert [client.status for client in clients] == [200, 413]
+    assert echo.bodies == [b"Kia ora"]
+
+
 # WSGI
 
 
@@ -352,8 +394,23 @@ def test_wsgi_a_body_without_a_length_is_read_if_the_server_says_where_it_ends()
     echo = Echo()
     wsgi(echo, {"wsgi.input_terminated": True}, b"Kia ora")
     wsgi(echo, {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}, b"Kia ora")
+    wsgi(echo, {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}, b"Kia ora")
     wsgi(echo, {}, b"Kia ora")
-    assert echo.bodies == [b"Kia ora", b"Kia ora", b""]
+    assert echo.bodies == [b"Kia ora", b"Kia ora", b"Kia ora", b""]
+
+
+@pytest.mark.parametrize("length", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "7"}])
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked"])
+def test_wsgi_a_body_that_the_server_does_not_hand_over_is_not_an_empty_one(
+    length: dict[str, Any], coding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    echo = Echo()
+    status, _, stream = wsgi(echo, {"HTTP_TRANSFER_ENCODING": coding, **length}, b"7\r\nKia ora\r\n0\r\n\r\n")
+    assert (status, stream.tell(), echo.bodies) == ("411 Length Required", 0, [])
+    (record,) = caplog.records
+    assert (record.levelno, record.name) == (logging.WARNING, "modica_facade.receiver")
+    assert "does not hand over" in record.getMessage()
+    assert coding in record.getMessage()
 
 
 @pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "1000"}, {"wsgi.input_terminated": True}])
@@ -413,6 +470,87 @@ def test_wsgi_functions_of_every_form_have_run_before_the_answer() -> None:
     for function in handlers.forms():
         assert wsgi(calling(function), {})[0] == "200 OK"
     assert handlers.calls == [("Kia ora", True)] * 6
+
+
+def test_wsgi_inside_a_running_loop_functions_of_every_form_have_run_before_the_answer() -> None:
+    handlers = Handlers()
+
+    async def main() -> None:
+        for function in handlers.forms():
+            assert wsgi(calling(function), {})[0] == "200 OK"
+
+    asyncio.run(main())
+    assert handlers.calls == [("Kia ora", main) for main in (True, True, False, False, False, False)]
+
+
+def test_wsgi_inside_a_running_loop_errors_and_context_variables_pass_between_the_threads() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def fail(_: str) -> None:
+        raise {"set": SystemExit, "unset": LookupError}[variable.get()]
+
+    async def main() -> None:
+        variable.set("set")
+        wsgi(calling(fail), {})
+
+    with pytest.raises(SystemExit):
+        asyncio.run(main())
+
+
+WITHOUT_THREADS = """
+    import asyncio, http.client, sys, warnings
+    warnings.simplefilter("ignore")
+    from http import HTTPStatus
+    from modica_facade._http_apps import Response, WsgiApp
+
+    running = 0
+
+    async def function():
+        global running
+        running += 1
+        while running < 5:  # all five requests are under way at once
+            await asyncio.sleep(0.001)
+
+    async def respond(request):
+        await request.body(100)
+        await request.call(function)
+        return Response(HTTPStatus.OK)
+
+    def post(port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("POST", "/", b"Kia ora")
+        print(connection.getresponse().status)
+"""
+GEVENT = """
+    from gevent import joinall, pywsgi, spawn
+    server = pywsgi.WSGIServer(("127.0.0.1", 0), WsgiApp(respond), log=None)
+    server.start()
+    joinall([spawn(post, server.server_port) for _ in range(5)])
+"""
+EVENTLET = """
+    import eventlet.wsgi
+    listening = eventlet.listen(("127.0.0.1", 0))
+    eventlet.spawn(eventlet.wsgi.server, listening, WsgiApp(respond), log_output=False)
+    for posting in [eventlet.spawn(post, listening.getsockname()[1]) for _ in range(5)]:
+        posting.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("patch", "serving"),
+    [
+        ("from gevent import monkey; monkey.patch_all()", GEVENT),
+        ("import eventlet; eventlet.monkey_patch()", EVENTLET),
+    ],
+    ids=["gevent", "eventlet"],
+)
+def test_wsgi_requests_that_share_a_thread_each_have_a_loop_for_their_functions(patch: str, serving: str) -> None:
+    """One of the five that had to wait for its neighbour's loop would keep all of them waiting."""
+    code = "\n".join([patch, textwrap.dedent(WITHOUT_THREADS), textwrap.dedent(serving)])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["200"] * 5, done.stderr
 
 
 def test_wsgi_a_function_that_waits_for_something_else_is_a_mistake_and_says_so() -> None:

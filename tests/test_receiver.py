@@ -1,18 +1,21 @@
-"""receiver: credentials, body, handler, status code; through both doors, in real frameworks, on real servers."""
+"""receiver: credentials, body, handler, status code; by ASGI, WSGI and as a Django view, on real servers."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import io
 import json
 import logging
-import os
 import pickle
 import re
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -21,10 +24,13 @@ import django
 import httpx
 import pytest
 import uvicorn
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
+from django.db import connection
 from django.http import HttpResponse
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 from fastapi import FastAPI
 from flask import Flask
@@ -34,7 +40,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from modica_facade.callbacks import LARGEST_BODY
+from modica_facade.callbacks import MAX_CALLBACK_BYTES, DeliveryTracker
 from modica_facade.errors import ConfigurationError, InvalidCallbackError
 from modica_facade.models import DeliveryReceipt, InboundMessage
 from modica_facade.receiver import CallbackReceiver
@@ -63,7 +69,7 @@ def wsgi(app: Any, *, url: str = "http://testserver/", method: str = "POST", **r
 
 @pytest.fixture(params=["asgi", "wsgi"])
 def post(request: pytest.FixtureRequest) -> Post:
-    """Call a receiver through one of its two doors."""
+    """Call a receiver as an ASGI or as a WSGI application."""
     if request.param == "asgi":
         return lambda receiver, **kwargs: asgi(receiver.asgi, **kwargs)
     return lambda receiver, **kwargs: wsgi(receiver.wsgi, **kwargs)
@@ -149,7 +155,7 @@ def test_by_default_256_kib_are_read(post: Post) -> None:
     longest = RECEIPT_BODY.ljust(262_144)
     assert post(inbox.receiver(), content=longest).status_code == 200
     assert post(inbox.receiver(), content=longest + b" ").status_code == 413
-    assert post(inbox.receiver(max_body=LARGEST_BODY), content=longest + b" ").status_code == 200
+    assert post(inbox.receiver(max_body=MAX_CALLBACK_BYTES), content=longest + b" ").status_code == 200
 
 
 @pytest.mark.parametrize("blocking", [True, False])
@@ -293,9 +299,10 @@ def test_without_credentials_everybody_is_let_in(post: Post) -> None:
         {"username": b"gateway", "password": b"secret"},
         {"max_body": 0},
         {"max_body": -1},
-        {"max_body": LARGEST_BODY + 1},
+        {"max_body": MAX_CALLBACK_BYTES + 1},
         {"max_body": 1.5},
         {"max_body": None},
+        {"max_body": True},
     ],
 )
 def test_options_that_cannot_work_are_refused(options: Any) -> None:
@@ -307,8 +314,13 @@ def test_options_that_cannot_work_are_refused(options: Any) -> None:
 # What fails
 
 
+CANARY = "-".join(("ca", "nary"))  # in one piece in messages only, not in the source that a traceback quotes
+
+
 def failing(*arguments: object) -> NoReturn:
-    raise ValueError(f"could not store {arguments}, canary +64211234567 Kia ora")
+    error = ValueError(f"could not store {arguments}: {CANARY}")
+    error.add_note(CANARY)
+    raise error
 
 
 async def failing_later(*arguments: object) -> NoReturn:
@@ -323,8 +335,32 @@ def chained(*arguments: object) -> NoReturn:
         raise RuntimeError(str(error)) from error
 
 
-@pytest.mark.parametrize("handler", [failing, failing_later, chained])
-@pytest.mark.parametrize("body", [RECEIPT_BODY, MESSAGE_BODY, UNREADABLE])
+async def grouped(*arguments: object) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(failing_later(*arguments))
+
+
+def exiting(*arguments: object) -> NoReturn:
+    raise SystemExit(f"{arguments} {CANARY}")
+
+
+async def exiting_later(*arguments: object) -> NoReturn:
+    await asyncio.sleep(0)
+    exiting(*arguments)
+
+
+RAISING = {
+    failing: ["ValueError"],
+    failing_later: ["ValueError"],
+    chained: ["RuntimeError", "ValueError"],
+    grouped: ["ExceptionGroup", "ValueError"],
+    exiting: ["SystemExit"],
+    exiting_later: ["SystemExit"],
+}
+
+
+@pytest.mark.parametrize("handler", RAISING)
+@pytest.mark.parametrize("body", [RECEIPT_BODY, MESSAGE_BODY, UNREADABLE], ids=["receipt", "inbound", "unreadable"])
 def test_a_handler_that_raises_is_answered_500_and_logged_without_its_message(
     post: Post, handler: Any, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -335,26 +371,105 @@ def test_a_handler_that_raises_is_answered_500_and_logged_without_its_message(
     (record,) = [record for record in caplog.records if record.name == "modica_facade.receiver"]
     assert record.levelno == logging.ERROR
     assert record.exc_info is None
-    assert ("RuntimeError" if handler is chained else "ValueError") in record.getMessage()
-    assert re.search(r"on_(receipt|inbound|unreadable) raised", record.getMessage())
-    assert re.search(rf"test_receiver\.py:\d+ in {handler.__name__}", record.getMessage())
-    assert len(record.getMessage().splitlines()) == 1
+    message = record.getMessage()
+    assert re.match(rf"on_(receipt|inbound|unreadable) raised {RAISING[handler][0]}; answered 500", message)
+    assert re.findall(r"^[\w.]*\.(\w+)$", message, re.MULTILINE) == RAISING[handler]
+    assert re.search(rf'File "[^"]*test_receiver\.py", line \d+, in {handler.__name__}\n', message)
     assert personal(caplog) == []
+
+
+def test_with_debug_the_exception_of_a_handler_is_logged_whole(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    assert post(CallbackReceiver(on_receipt=chained, debug=True), content=RECEIPT_BODY).status_code == 500
+    (record,) = [record for record in caplog.records if record.name == "modica_facade.receiver"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is RuntimeError
+    assert CANARY in caplog.text
+
+
+@pytest.mark.parametrize("handler", RAISING)
+@pytest.mark.parametrize("blocking", [True, False])
+def test_on_error_gets_the_exception_itself(post: Post, handler: Any, blocking: bool) -> None:
+    errors: list[BaseException] = []
+
+    async def keep_async(error: BaseException) -> None:
+        errors.append(error)
+
+    receiver = CallbackReceiver(on_receipt=handler, on_error=errors.append if blocking else keep_async)
+    assert post(receiver, content=RECEIPT_BODY).status_code == 500
+    (error,) = errors
+    assert type(error).__name__ == RAISING[handler][0]
+    assert error.__traceback__ is not None
+
+
+def test_an_on_error_that_raises_is_logged_as_well(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    assert post(CallbackReceiver(on_receipt=failing, on_error=exiting), content=RECEIPT_BODY).status_code == 500
+    logged = [record.getMessage().partition(";")[0] for record in caplog.records if record.levelno == logging.ERROR]
+    assert logged == ["on_receipt raised ValueError", "on_error raised SystemExit"]
+    assert personal(caplog) == []
+
+
+def interrupted_asgi(receiver: CallbackReceiver, answer: Callable[[object], None]) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": RECEIPT_BODY}
+
+    async def send(message: Any) -> None:
+        answer(message)
+
+    asyncio.run(receiver.asgi({"type": "http", "method": "POST", "headers": []}, receive, send))
+
+
+def interrupted_wsgi(receiver: CallbackReceiver, answer: Callable[[object], None]) -> None:
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_LENGTH": str(len(RECEIPT_BODY)),
+        "wsgi.input": io.BytesIO(RECEIPT_BODY),
+    }
+    receiver.wsgi(environ, lambda *response: answer(response))
+
+
+def interrupted_django(receiver: CallbackReceiver, answer: Callable[[object], None]) -> None:
+    answer(receiver.django(RequestFactory().post("/", RECEIPT_BODY, "application/json")))
+
+
+@pytest.mark.usefixtures("django_is_set_up")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("serve", [interrupted_asgi, interrupted_wsgi, interrupted_django])
+def test_a_handler_that_is_interrupted_is_not_answered(error: type[BaseException], serve: Callable[..., None]) -> None:
+    async def interrupted(receipt: DeliveryReceipt) -> None:
+        raise error
+
+    answers: list[object] = []
+    receiver = CallbackReceiver(on_receipt=interrupted, on_error=answers.append)
+    with pytest.raises(error):
+        serve(receiver, answers.append)
+    assert answers == []
 
 
 def personal(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What must not be in a log, of what is in ours (asyncio, httpx and the like do not see bodies)."""
     logged = "\n".join(repr(vars(record)) for record in caplog.records)
-    return [text for text in ("canary", "64211234567", "Kia ora", "order-7", "1234567890", "sesame") if text in logged]
+    return [text for text in (CANARY, "64211234567", "Kia ora", "order-7", "1234567890", "sesame") if text in logged]
 
 
-def test_a_handler_that_recurses_for_ever_is_logged_in_few_words(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_handler_that_recurses_endlessly_is_logged_in_few_lines(post: Post, caplog: pytest.LogCaptureFixture) -> None:
     def recurse(receipt: DeliveryReceipt) -> None:
         recurse(receipt)
 
     assert post(CallbackReceiver(on_receipt=recurse), content=RECEIPT_BODY).status_code == 500
     assert "RecursionError" in caplog.text
-    assert len(caplog.text) < 4_000
+    assert len(caplog.text.splitlines()) < 60
+
+
+def test_a_long_chain_of_exceptions_is_logged_in_few_lines(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    def chain(receipt: DeliveryReceipt) -> None:
+        error = ValueError()
+        for _ in range(1_000):
+            error, error.__cause__ = ValueError(), error
+        error.__cause__.__cause__.__cause__ = error  # type: ignore[union-attr]  # a cycle as well
+        raise error
+
+    assert post(CallbackReceiver(on_receipt=chain), content=RECEIPT_BODY).status_code == 500
+    assert len(caplog.text.splitlines()) < 60
 
 
 def test_nothing_of_a_callback_or_its_credentials_is_logged(post: Post, caplog: pytest.LogCaptureFixture) -> None:
@@ -395,10 +510,37 @@ def home(request: object) -> HttpResponse:
 urlpatterns = [path("", home)]
 
 
+def reads_the_body(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A middleware that logs requests."""
+
+    def middleware(request: Any) -> Any:
+        len(request.body)
+        return get_response(request)
+
+    return middleware
+
+
 @pytest.fixture(scope="session")
-def django_is_set_up() -> None:
-    settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["testserver"], SECRET_KEY="not a secret", USE_TZ=True)
+def django_is_set_up(tmp_path_factory: pytest.TempPathFactory) -> None:
+    database = str(tmp_path_factory.mktemp("django") / "db.sqlite3")
+    settings.configure(
+        ROOT_URLCONF=__name__,
+        ALLOWED_HOSTS=["testserver", "127.0.0.1"],
+        SECRET_KEY="not a secret",
+        USE_TZ=True,
+        # What could stand between the gateway and a view: no token, no session, and the body read before.
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.auth.middleware.LoginRequiredMiddleware",
+        ],
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database, "ATOMIC_REQUESTS": True}},
+    )
     django.setup()
+    home.login_required = False  # type: ignore[attr-defined]
 
 
 def in_fastapi(receiver: CallbackReceiver) -> Post:
@@ -436,18 +578,17 @@ def in_flask(receiver: CallbackReceiver) -> Post:
     return lambda **kwargs: wsgi(app, **kwargs)
 
 
-def beside_django_asgi(receiver: CallbackReceiver) -> Post:
-    application = get_asgi_application()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await (receiver.asgi if scope["path"].startswith("/modica/") else application)(scope, receive, send)
-
-    return lambda **kwargs: asgi(app, **kwargs)
+def in_django_wsgi(receiver: CallbackReceiver) -> Post:
+    return lambda **kwargs: under_django(receiver, wsgi, get_wsgi_application(), **kwargs)
 
 
-def beside_django_wsgi(receiver: CallbackReceiver) -> Post:
-    app = DispatcherMiddleware(get_wsgi_application(), {"/modica": receiver.wsgi})
-    return lambda **kwargs: wsgi(app, **kwargs)
+def in_django_asgi(receiver: CallbackReceiver) -> Post:
+    return lambda **kwargs: under_django(receiver, asgi, get_asgi_application(), **kwargs)
+
+
+def under_django(receiver: CallbackReceiver, call: Post, app: Any, **kwargs: Any) -> httpx.Response:
+    with override_settings(ROOT_URLCONF=(path("modica/", receiver.django), *urlpatterns)):
+        return call(app, **kwargs)
 
 
 @pytest.mark.usefixtures("django_is_set_up")
@@ -459,8 +600,8 @@ def beside_django_wsgi(receiver: CallbackReceiver) -> Post:
         in_starlette,
         as_a_starlette_route,
         in_flask,
-        beside_django_asgi,
-        beside_django_wsgi,
+        in_django_asgi,
+        in_django_wsgi,
     ],
 )
 def test_a_receiver_works_under_a_sub_path_of(mounted: Callable[[CallbackReceiver], Post]) -> None:
@@ -477,16 +618,110 @@ def test_a_receiver_works_under_a_sub_path_of(mounted: Callable[[CallbackReceive
 
 
 @pytest.mark.usefixtures("django_is_set_up")
-@pytest.mark.parametrize("mounted", [in_fastapi, in_flask, beside_django_asgi, beside_django_wsgi])
+@pytest.mark.parametrize("mounted", [in_fastapi, in_flask, in_django_asgi, in_django_wsgi])
 def test_the_rest_of_the_application_is_untouched(mounted: Callable[[CallbackReceiver], Post]) -> None:
     answer = mounted(CallbackReceiver())(url="http://testserver/", method="GET")
     assert (answer.status_code, answer.text.strip('"')) == (200, "home")
 
 
+@pytest.mark.usefixtures("django_is_set_up")
+def test_the_test_client_of_django_reaches_a_view() -> None:
+    inbox = Inbox()
+    with override_settings(
+        ROOT_URLCONF=(path("<slug:tenant>/modica/", inbox.receiver(username="gateway", password="secret").django),)
+    ):
+        for body in (RECEIPT_BODY, MESSAGE_BODY):
+            request: dict[str, Any] = {"data": body, "content_type": "application/json"}
+            assert Client(enforce_csrf_checks=True).post("/acme/modica/", **request).status_code == 401
+            right = {"headers": basic("gateway:secret"), **request}
+            assert Client(enforce_csrf_checks=True).post("/acme/modica/", **right).status_code == 200
+            answer = asyncio.run(AsyncClient(enforce_csrf_checks=True).post("/acme/modica/", **right))
+            assert (answer.status_code, answer.content) == (200, b"")
+    assert (inbox.receipts, inbox.messages) == ([RECEIPT] * 2, [MESSAGE] * 2)
+
+
+@pytest.mark.usefixtures("django_is_set_up")
+@pytest.mark.parametrize("mounted", [in_django_asgi, in_django_wsgi])
+def test_a_view_gets_the_body_that_a_middleware_of_django_has_read(mounted: Callable[..., Post]) -> None:
+    inbox = Inbox()
+    with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, f"{__name__}.reads_the_body"]):
+        assert mounted(inbox.receiver())(url="http://testserver/modica/", content=RECEIPT_BODY).status_code == 200
+    assert inbox.receipts == [RECEIPT]
+
+
+@pytest.mark.usefixtures("django_is_set_up")
+@pytest.mark.parametrize("mounted", [in_django_asgi, in_django_wsgi])
+def test_what_a_handler_of_a_view_wrote_before_it_raised_is_rolled_back(mounted: Callable[..., Post]) -> None:
+    def on_receipt(receipt: DeliveryReceipt) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO receipt VALUES (%s)", [receipt.status])
+        if receipt.status != "received":
+            failing()
+
+    database = settings.DATABASES["default"]["NAME"]
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as outside:
+        outside.execute("CREATE TABLE receipt (status)")
+        try:
+            post, url = mounted(CallbackReceiver(on_receipt=on_receipt)), "http://testserver/modica/"
+            assert post(url=url, content=RECEIPT_BODY.replace(b"received", b"rejected")).status_code == 500
+            assert post(url=url, content=RECEIPT_BODY).status_code == 200
+            assert outside.execute("SELECT status FROM receipt").fetchall() == [("received",)]
+        finally:
+            outside.execute("DROP TABLE receipt")
+
+
+@pytest.mark.usefixtures("django_is_set_up")
+@pytest.mark.parametrize("mounted", [in_django_asgi, in_django_wsgi])
+def test_what_an_async_handler_of_a_view_does_by_the_orm_is_done_in_the_thread_of_the_request(
+    mounted: Callable[..., Post],
+) -> None:
+    """The asynchronous methods of the ORM are made of sync_to_async; the transaction belongs to a thread."""
+    atomic: list[bool] = []
+
+    async def on_receipt(receipt: DeliveryReceipt) -> None:
+        await sync_to_async(lambda: atomic.append(connection.in_atomic_block))()
+
+    answer = mounted(CallbackReceiver(on_receipt=on_receipt))(url="http://testserver/modica/", content=RECEIPT_BODY)
+    assert (answer.status_code, atomic) == (200, [True])
+
+
+SETTINGS = """
+import sys
+from django.urls import path
+from modica_facade import CallbackReceiver
+
+DEBUG, SECRET_KEY, ROOT_URLCONF, ALLOWED_HOSTS, USE_TZ = True, "not a secret", __name__, ["*"], True
+receiver = CallbackReceiver(on_receipt=lambda receipt: print("got", receipt.reference, file=sys.stderr, flush=True))
+urlpatterns = [path("modica/", receiver.django)]
+"""
+
+
+def test_a_view_works_under_runserver(tmp_path: Path) -> None:
+    (tmp_path / "runserver_settings.py").write_text(SETTINGS)
+    command = [sys.executable, "-u", "-m", "django", "runserver", "--noreload", "--skip-checks", "127.0.0.1:0"]
+    options = ["--settings", "runserver_settings", "--pythonpath", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = next(found[0] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+            with httpx.Client(base_url=url, trust_env=False) as client:
+                assert client.post("/modica/", content=RECEIPT_BODY).status_code == 200
+                assert client.post("/modica/", content=iter([RECEIPT_BODY])).status_code == 411
+                assert client.post("/modica/", content=b"").status_code == 400
+                assert client.get("/modica/").status_code == 405
+        finally:
+            server.terminate()
+            errors = server.communicate(timeout=30)[1]
+    assert errors.count("got order-7") == 1
+    assert "Transfer-Encoding" in errors
+
+
 # On real servers
 
 
-@contextmanager
+@contextlib.contextmanager
 def uvicorn_running(app: Any) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
@@ -504,7 +739,7 @@ class Silent(WSGIRequestHandler):
         """Nothing."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def wsgiref_running(app: Any) -> Iterator[int]:
     with make_server("127.0.0.1", 0, app, handler_class=Silent) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -516,11 +751,11 @@ def wsgiref_running(app: Any) -> Iterator[int]:
             thread.join()
 
 
-@pytest.mark.parametrize("door", ["asgi", "wsgi"])
-def test_a_receiver_alone_is_an_application_for_a_real_server(door: str) -> None:
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_receiver_alone_is_an_application_for_a_real_server(interface: str) -> None:
     inbox = Inbox()
     receiver = inbox.receiver(username="gateway", password="p@ss wörd", max_body=1_000)
-    running, app = (uvicorn_running, receiver.asgi) if door == "asgi" else (wsgiref_running, receiver.wsgi)
+    running, app = (uvicorn_running, receiver.asgi) if interface == "asgi" else (wsgiref_running, receiver.wsgi)
     with running(app) as port, httpx.Client(trust_env=False) as client:
         url = f"http://gateway:p%40ss%20w%C3%B6rd@127.0.0.1:{port}/modica/"
         assert client.post(url, content=RECEIPT_BODY).status_code == 200
@@ -530,6 +765,17 @@ def test_a_receiver_alone_is_an_application_for_a_real_server(door: str) -> None
         assert client.get(url).status_code == 405
         assert client.post(f"http://127.0.0.1:{port}/", content=RECEIPT_BODY).status_code == 401
     assert (inbox.receipts, inbox.messages) == ([RECEIPT], [MESSAGE])
+
+
+def test_a_chunked_body_that_a_wsgi_server_does_not_hand_over_is_no_empty_body(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept: list[bytes] = []
+    receiver = CallbackReceiver(on_unreadable=lambda body, error: kept.append(body))
+    with wsgiref_running(receiver.wsgi) as port, httpx.Client(trust_env=False) as client:
+        answer = client.post(f"http://127.0.0.1:{port}/", content=iter([RECEIPT_BODY]))
+    assert (answer.status_code, kept) == (411, [])
+    assert "Transfer-Encoding" in caplog.text
 
 
 def test_many_callbacks_at_once_all_arrive() -> None:
@@ -573,7 +819,6 @@ def run(code: str, **names: Any) -> dict[str, Any]:
 def callback_credentials(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("CALLBACK_USERNAME", "gateway")
     monkeypatch.setenv("CALLBACK_PASSWORD", "secret")
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", os.environ.get("DJANGO_SETTINGS_MODULE", ""))
     return basic("gateway:secret")
 
 
@@ -587,8 +832,8 @@ def assert_sample_works(post: Post, headers: dict[str, str], capsys: pytest.Capt
 
 
 def test_every_sample_of_the_chapter_is_run_by_a_test() -> None:
-    tested = ["FastAPI and Starlette", "Flask", "Django", "Anything else", "Where a message stands"]
-    assert [len(samples(section)) for section in tested] == [1, 1, 2, 1, 1]
+    tested = ["FastAPI and Starlette", "Flask", "Django", "Anything else", "The state of a message"]
+    assert [len(samples(section)) for section in tested] == [1, 1, 1, 1, 2]
     assert len([code for _, code in SAMPLES if code]) == 6
 
 
@@ -604,15 +849,12 @@ def test_the_flask_sample_works(callback_credentials: dict[str, str], capsys: py
 
 
 @pytest.mark.usefixtures("django_is_set_up")
-def test_the_django_samples_work(callback_credentials: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    asgi_sample, wsgi_ending = samples("Django")
-    names = run(asgi_sample)
-    app = names["application"]
-    assert_sample_works(lambda **kwargs: asgi(app, **kwargs), callback_credentials, capsys)
-    assert asgi(app, method="GET").text == "home"
-    wsgi_app = run(wsgi_ending, receiver=names["receiver"], django=get_wsgi_application())["application"]
-    assert_sample_works(lambda **kwargs: wsgi(wsgi_app, **kwargs), callback_credentials, capsys)
-    assert wsgi(wsgi_app, method="GET").text == "home"
+def test_the_django_sample_works(callback_credentials: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = samples("Django")
+    with override_settings(ROOT_URLCONF=tuple(run(code)["urlpatterns"])):
+        app = get_wsgi_application()
+        assert_sample_works(lambda **kwargs: wsgi(app, **kwargs), callback_credentials, capsys)
+        assert wsgi(app, url="http://testserver/modica", method="POST").status_code == 404
 
 
 def test_the_parser_sample_works(capsys: pytest.CaptureFixture[str]) -> None:
@@ -627,5 +869,20 @@ def test_the_parser_sample_works(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_tracker_sample_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    run(samples("Where a message stands")[0])
+    run(samples("The state of a message")[0])
     assert capsys.readouterr().out == "now submitted\nnow received\nreceived\n"
+
+
+def test_the_database_of_the_sample_says_what_the_tracker_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run(samples("The state of a message")[1])
+    tracker = DeliveryTracker()
+    with contextlib.closing(names["database"]) as database:
+        for status in ("parked", "submitted", "received", "sent", "received", "expired"):
+            receipt = DeliveryReceipt("1234567890", status)
+            names["on_receipt"](receipt)
+            printed = capsys.readouterr().out
+            assert printed == (f"1234567890 is {status}\n" if tracker.record(receipt) else "")
+        assert database.execute("SELECT * FROM message").fetchall() == [("1234567890", "received", 120)]
