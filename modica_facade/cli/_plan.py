@@ -28,10 +28,10 @@ def describe_character(character: str) -> str:
     replacement = _REPLACEMENTS.get(character)
     if replacement is None:
         return text
-    return f"{text}: {replacement} would do" if replacement.strip() else f"{text}: {_NAMES[replacement]} would do"
+    return f"{text}: could be {_NAMES.get(replacement, replacement)}"
 
 
-_NAMES = {" ": "a space", "": "nothing"}
+_NAMES = {" ": "a space", "": "left out"}
 
 
 def suggest_gsm7(text: str) -> Parts | None:

@@ -18,8 +18,8 @@ def test_a_plan_says_how_many_what_where_and_when() -> None:
         f"to         4 destinations: {HERE}, {THERE}, {ELSEWHERE}, ...",
         "           7 more have an outcome from an earlier run and are left alone",
         "text       109 characters, UCS-2, 2 SMS each, 8 in all",
-        '           not in GSM-7: “ (U+201C LEFT DOUBLE QUOTATION MARK): " would do',
-        '           not in GSM-7: ” (U+201D RIGHT DOUBLE QUOTATION MARK): " would do',
+        '           not in GSM-7: “ (U+201C LEFT DOUBLE QUOTATION MARK): could be "',
+        '           not in GSM-7: ” (U+201D RIGHT DOUBLE QUOTATION MARK): could be "',
         "           with those it would be GSM-7, 1 SMS each, 4 in all",
         "gateway    Modica(...)",
         "when       2030-05-05T10:00:00+12:00",
@@ -43,9 +43,9 @@ def test_a_program_gets_the_same() -> None:
 
 
 def test_a_replacement_is_suggested_for_typography_and_never_for_a_letter() -> None:
-    assert describe_character("’").endswith(": ' would do")
-    assert describe_character("\u00a0").endswith(": a space would do")
-    assert describe_character("\u200b").endswith(": nothing would do")
+    assert describe_character("’").endswith(": could be '")
+    assert describe_character("\u00a0").endswith(": could be a space")
+    assert describe_character("\u200b").endswith(": could be left out")
     assert describe_character("ā") == "ā (U+0101 LATIN SMALL LETTER A WITH MACRON)"
     assert suggest_gsm7("Ngāti – “hi”") is None
 
