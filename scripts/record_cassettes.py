@@ -171,7 +171,7 @@ def replay(name: str) -> Iterator[None]:
     construct = CannotOverwriteExistingCassetteException.__init__
 
     def note(error: CannotOverwriteExistingCassetteException, *args: Any, **kwargs: Any) -> None:
-        # The clients turn whatever the HTTP library raises into an outcome: a miss must be kept where it happens.
+        # What is under test may catch it: a miss must be kept where it happens.
         construct(error, *args, **kwargs)
         misses.append(str(error))
 

@@ -13,15 +13,19 @@ connection, the last one all that follow. The connection is closed when the beha
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 import socket
 import ssl
 import struct
 import threading
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+import httpx
 
 PATH = "/rest/gateway"
 V2_PATH = "/rest/sms/v2"
@@ -245,6 +249,20 @@ class Misbehaving:
 
 
 @contextlib.contextmanager
+def counted(server: Misbehaving) -> Generator[None]:
+    """Every connection that is opened within is closed at the end, and nothing warns that it was forgotten."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+    # The server's end of a connection returns when ours is closed, and not before.
+    for thread in server.handlers:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+@contextlib.contextmanager
 def refusing() -> Generator[str]:
     """The base URL of a port where nobody listens."""
     with socket.socket() as reserved:
@@ -284,3 +302,11 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(piece)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def connecting(request: httpx.Request) -> None:
+    """Say so as httpcore does: without its events nothing proves that a request was not sent."""
+    told = request.extensions["trace"]("connection.connect_tcp.started", {})
+    if told is not None:
+        with contextlib.suppress(StopIteration):
+            told.send(None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from record_cassettes import CASSETTES, NUMBER, SCENARIOS, SIMULATED_NOW, UUID, main, replay
+from vcr.errors import CannotOverwriteExistingCassetteException
 
 from modica_facade import (
     AsyncModica,
@@ -100,11 +101,11 @@ class TestStrictness:
     ) -> None:
         for client in (Modica, AsyncModica):
             monkeypatch.setattr(client, "_accept", "application/json")
-        unknown = pytest.raises(errors.OutcomeUnknownError)
+        missed = pytest.raises(CannotOverwriteExistingCassetteException)
         with (
             pytest.raises(AssertionError, match=r"(?s)gateway/messages.*accept: 'application/json' is not recorded"),
             replay("v1/send_plain"),
-            unknown,
+            missed,
         ):
             play("v1/send_plain", sync_or_async)
 
@@ -113,8 +114,8 @@ class TestStrictness:
         self, sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, body: str
     ) -> None:
         monkeypatch.setattr(_v1, "encode", lambda *_: body.encode())
-        unknown = pytest.raises(errors.OutcomeUnknownError)
-        with pytest.raises(AssertionError, match=r"(?s)gateway/messages.*raw_body"), replay("v1/send_plain"), unknown:
+        missed = pytest.raises(CannotOverwriteExistingCassetteException)
+        with pytest.raises(AssertionError, match=r"(?s)gateway/messages.*raw_body"), replay("v1/send_plain"), missed:
             play("v1/send_plain", sync_or_async)
 
     @pytest.mark.parametrize(
@@ -126,11 +127,11 @@ class TestStrictness:
         ],
     )
     def test_another_url_is_not_recorded(self, sync_or_async: Flavour, base_url: str) -> None:
-        unknown = pytest.raises(errors.OutcomeUnknownError)
+        missed = pytest.raises(CannotOverwriteExistingCassetteException)
         with (
             pytest.raises(AssertionError, match=r"(?s)rest/gateway.*(path|port|host)"),
             replay("v1/send_plain"),
-            unknown,
+            missed,
         ):
             play("v1/send_plain", sync_or_async, base_url=base_url)
 
@@ -138,7 +139,7 @@ class TestStrictness:
         def twice() -> None:
             with replay("v1/send_plain"):
                 play("v1/send_plain", sync_or_async)
-                with pytest.raises(errors.OutcomeUnknownError):
+                with pytest.raises(CannotOverwriteExistingCassetteException):
                     play("v1/send_plain", sync_or_async)
 
         with pytest.raises(AssertionError, match="already been played"):

@@ -35,6 +35,7 @@ from modica_facade import (
 from modica_facade.simulator import Simulator
 
 from .conftest import NOW, Flavour
+from .misbehaving import connecting
 
 V1 = (Modica, AsyncModica)
 V2 = (ModicaV2, AsyncModicaV2)
@@ -281,6 +282,8 @@ class TestRepeats:
             bodies.append(request.content)
             status = next(answers)
             if isinstance(status, Exception):
+                if isinstance(status, httpx.ConnectError):
+                    connecting(request)
                 raise status
             if status == 201:
                 return httpx.Response(201, json=[1])
@@ -315,7 +318,7 @@ class TestRepeats:
             307,
             httpx.ReadTimeout("late"),
             httpx.RemoteProtocolError("gone"),
-            RuntimeError("?"),
+            httpx.ConnectTimeout("says a transport without trace events"),
         ],
     )
     def test_a_send_that_may_have_been_processed_is_never_repeated(self, sync_or_async: Flavour, first: Any) -> None:
@@ -408,6 +411,7 @@ def test_sync_and_async_are_the_same_but_for_await_and_a_short_list() -> None:
             (r"\bawait ", ""),
             (r"\bAsync(Modica|Iterator|Transport|Client|Generator)", r"\1"),
             (r"_Async", "_Sync"),
+            (r"_transport\._async", "_transport._sync"),
             (r"__a(enter|exit)__", r"__\1__"),
             (r"\ba(close|closing)\b", r"\1"),
             (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .._transport import AsyncTransport
+    from .._transport._async import AsyncTransport
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class _AsyncClient(BaseClient):
         retry: RetryPolicy = DEFAULT_RETRY,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        from .._transport import AsyncTransport
+        from .._transport._async import AsyncTransport
 
         try:
             endpoint = self._configure(username, password, base_url, keepalive, timeout, retry)
@@ -62,7 +62,7 @@ class _AsyncClient(BaseClient):
         attempt = 0
         while True:
             attempt += 1
-            outcome = await self._transport.attempt(call, self._timeout, started + self._retry.deadline)
+            outcome = await self._transport.send_request(call, self._timeout, started + self._retry.deadline)
             wait = self._retry_delay(call, outcome, attempt, started)
             if wait is None:
                 return to_result(call, outcome)
@@ -127,7 +127,9 @@ class AsyncModica(RestV1, _AsyncClient):
         keepalive: seconds an idle connection may be used again; 0: a new connection for every request.
         retry: `RetryPolicy`; which failures may be repeated is not an option.
         http_client: your own ``httpx.AsyncClient`` (proxies, certificates, transports, instrumentation); it is
-            neither closed nor changed, and redirects are not followed whatever it says.
+            neither closed nor changed, and redirects are not followed whatever it says. What is not promised, as
+            its connections are its own: a surplus answer can be taken for the next one's, and a failure without
+            httpcore's trace events (another transport, a mock) leaves the outcome of a send unknown.
 
     Raises:
         ConfigurationError: credentials are missing, or a value cannot be used.

@@ -16,7 +16,7 @@ from .._retry import RetryBudget, RetryPolicy, retry_delay
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from .._transport import Endpoint
+    from .._transport._endpoint import Endpoint
 
 _log = logging.getLogger("modica_facade")
 DEFAULT_RETRY = RetryPolicy()
@@ -42,7 +42,7 @@ class BaseClient:
         timeout: float,
         retry: RetryPolicy,
     ) -> Endpoint:
-        from .._transport import Endpoint
+        from .._transport._endpoint import Endpoint
 
         self._username = _credential("username", username, "MODICA_USERNAME")
         if ":" in self._username:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .._transport import Transport
+    from .._transport._sync import Transport
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class _SyncClient(BaseClient):
         retry: RetryPolicy = DEFAULT_RETRY,
         http_client: httpx.Client | None = None,
     ) -> None:
-        from .._transport import Transport
+        from .._transport._sync import Transport
 
         try:
             endpoint = self._configure(username, password, base_url, keepalive, timeout, retry)
@@ -60,7 +60,7 @@ class _SyncClient(BaseClient):
         attempt = 0
         while True:
             attempt += 1
-            outcome = self._transport.attempt(call, self._timeout, started + self._retry.deadline)
+            outcome = self._transport.send_request(call, self._timeout, started + self._retry.deadline)
             wait = self._retry_delay(call, outcome, attempt, started)
             if wait is None:
                 return to_result(call, outcome)
@@ -126,8 +126,10 @@ class Modica(RestV1, _SyncClient):
         keepalive: seconds an idle connection may be used again; 0: a new connection for every request.
         retry: `RetryPolicy`; which failures may be repeated is not an option.
         http_client: your own ``httpx.Client`` (proxies, certificates, transports, instrumentation); it is
-            neither closed nor changed, and redirects are not followed whatever it says. On a connection of its
-            own the deadline is looked at when a read ends: a server that drips its headers can exceed it.
+            neither closed nor changed, and redirects are not followed whatever it says. What is not promised, as
+            its connections are its own: the deadline is looked at when a read ends (a server that drips its headers
+            can exceed it), a surplus answer can be taken for the next one's, and a failure without httpcore's trace
+            events (another transport, a mock) leaves the outcome of a send unknown.
 
     Raises:
         ConfigurationError: credentials are missing, or a value cannot be used.

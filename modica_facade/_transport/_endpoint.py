@@ -1,0 +1,243 @@
+"""Where requests go and as whom: base URL, headers with the credentials, proxy, TLS settings, redaction."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import ipaddress
+import os
+import re
+import ssl
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._arguments import check_seconds
+from .._calls import Call
+from .._version import USER_AGENT
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    # Imported where an environment proxy needs it: our own connections do without.
+    import httpx
+
+
+class _Secrets(NamedTuple):
+    headers: tuple[tuple[bytes, bytes], ...]
+    head: bytes
+    proxy: httpx.Proxy | None
+    tokens: tuple[bytes, ...]
+    passwords: tuple[bytes, ...]
+
+
+def _secrets(username: bytes, password: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """The credentials as HTTP Basic encodes them, and the password if it is long enough to be told from other text."""
+    return base64.b64encode(username + b":" + password), (password,) if len(password) >= 6 else ()
+
+
+class Endpoint:
+    """One gateway as one application.
+
+    Attributes:
+        base_url: without a slash at its end.
+        host: as name resolution and TLS want it.
+        port: 1 to 65535.
+        keepalive: seconds an idle connection may be used again.
+        tls: settings of connections of ours; None for plain http, which is allowed for loopback only.
+
+    Raises:
+        ConfigurationError: the base URL or a number cannot be used. The message does not repeat the URL, which may hold
+            a password.
+    """
+
+    __slots__ = ("_prefix", "_secrets", "base_url", "host", "keepalive", "port", "tls")
+
+    def __init__(self, base_url: str, username: str, password: str, accept: str, keepalive: float) -> None:
+        scheme, authority, self.host, self.port, self._prefix = check_base_url(base_url)
+        self.base_url = f"{scheme}://{authority}{self._prefix}"
+        self.keepalive = check_seconds("keepalive", keepalive, zero=True)
+        self.tls: ssl.SSLContext | None = None
+        token, passwords = _secrets(username.encode(), password.encode())
+        headers = (
+            (b"Host", authority.encode()),
+            (b"Accept", accept.encode()),
+            (b"Accept-Encoding", b"identity"),
+            (b"Authorization", b"Basic " + token),
+            (b"User-Agent", USER_AGENT.encode()),
+        )
+        head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        # A closure, not an attribute: what dumps objects by their attributes does not find it.
+        secrets = _Secrets(headers, head, None, (token,), passwords)
+        self._secrets: Callable[[], _Secrets] = lambda: secrets
+
+    def prepare(self) -> None:
+        """Read from the environment what connections of our own need: proxy and certificates.
+
+        Raises:
+            ConfigurationError: these settings cannot be used.
+        """
+        self.tls = _tls(*_ca_settings()) if self.base_url.startswith("https") else None
+        proxy = None if _is_loopback(self.host) else _environment_proxy(self.host, self.port, self.tls)
+        if proxy is not None:
+            token, passwords = _secrets(*(proxy.raw_auth or (b"", b"")))
+            secrets = self._secrets()
+            secrets = secrets._replace(
+                proxy=proxy, tokens=(*secrets.tokens, token), passwords=(*secrets.passwords, *passwords)
+            )
+            self._secrets = lambda: secrets
+
+    @property
+    def proxy(self) -> httpx.Proxy | None:
+        """The proxy that the environment names for this host."""
+        return self._secrets().proxy
+
+    def goes_through_httpx(self, *, is_async: bool) -> bool:
+        """Is there a proxy, or has something patched httpx and expects to see every request?"""
+        if self.proxy is not None:
+            return True
+        if "httpx" not in sys.modules and "httpcore" not in sys.modules:
+            return False
+        from ._httpx import is_patched
+
+        return is_patched(is_async=is_async)
+
+    def headers(self, call: Call[Any]) -> list[tuple[bytes, bytes]]:
+        """The headers of a request, but for Content-Length."""
+        content_type = [] if call.body is None else [(b"Content-Type", b"application/json")]
+        return [*self._secrets().headers, *content_type]
+
+    def encode(self, call: Call[Any]) -> memoryview:
+        """A request as it goes over the wire; as a memoryview, which shows nothing in the locals of a traceback."""
+        body = call.body
+        return memoryview(
+            b"%b %b%b HTTP/1.1\r\n%b%b\r\n%b"
+            % (
+                call.method.encode("ascii"),
+                self._prefix.encode("ascii"),
+                call.path.encode("ascii"),
+                self._secrets().head,
+                b"" if body is None else b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body),
+                body or b"",
+            )
+        )
+
+    def redact(self, text: bytes, *, keep_passwords: bool = False) -> bytes:
+        """What a peer wrote, without our credentials: debugging proxies echo request headers into their pages.
+
+        ``keep_passwords``: it is an answer of the gateway, whose ids and texts stay whatever our password is.
+        """
+        secrets = self._secrets()
+        for secret in secrets.tokens if keep_passwords else secrets.tokens + secrets.passwords:
+            text = text.replace(secret, b"[redacted]") if secret else text
+        return text
+
+
+_HOST_AND_PORT = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
+_URL = re.compile(r"(https?)://([^/]*)(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?", re.ASCII)
+_IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
+
+
+def check_base_url(base_url: object) -> tuple[str, str, str, int, str]:
+    """Scheme, authority as the Host header has it, host, port, and path without a slash at its end.
+
+    Raises:
+        ConfigurationError: not https (http for a loopback host), or more in it than host, port and path.
+    """
+    match = _URL.fullmatch(base_url) if isinstance(base_url, str) else None
+    if match is None:
+        raise ConfigurationError("base_url must be like https://host/path: no user, query, fragment or odd characters")
+    scheme, authority, path = match[1], match[2].lower(), (match[3] or "").rstrip("/")
+    if "@" in authority:
+        raise ConfigurationError("base_url must not hold credentials; pass username and password instead")
+    parts = _HOST_AND_PORT.fullmatch(authority)
+    if parts is None:
+        raise ConfigurationError("base_url has no usable host and port; write it like https://host/path")
+    host, standard = parts[1], 443 if scheme == "https" else 80
+    port = int(parts[2] or standard)
+    if not 1 <= port <= 65535:
+        raise ConfigurationError("base_url has a port outside 1 to 65535")
+    if any(part in {".", ".."} for part in path.split("/")):
+        raise ConfigurationError("base_url has . or .. in its path; write the path in full")
+    bare = host.strip("[]")
+    is_address = host != bare or _IPV4.fullmatch(host)
+    # Name resolution takes labels of 1 to 63 characters.
+    if not (_is_address(bare) if is_address else all(0 < len(label) < 64 for label in bare.split("."))):
+        raise ConfigurationError("base_url has no usable host; write it like https://host/path")
+    if scheme == "http" and not _is_loopback(bare):
+        raise ConfigurationError("base_url must begin with https://: http would show password and text to everyone")
+    return scheme, host if port == standard else f"{host}:{port}", bare, port, path
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _environment_proxy(host: str, port: int, tls: ssl.SSLContext | None) -> httpx.Proxy | None:
+    proxies = urllib.request.getproxies()
+    url = proxies.get("https") or proxies.get("all")
+    names = (host, f"[{host}]") if ":" in host else (host,)
+    # NO_PROXY may name a host with or without its port. It takes no ranges of addresses: urllib reads none on Linux.
+    if not url or any(urllib.request.proxy_bypass(name + end) for name in names for end in ("", f":{port}")):
+        return None
+    import httpx
+
+    try:
+        proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, httpx.InvalidURL):
+        # Without its cause: that repeats the URL, which may hold the proxy's password.
+        raise ConfigurationError("the proxy in HTTPS_PROXY or ALL_PROXY is not a usable URL; correct it") from None
+    if proxy.url.scheme not in ("http", "https"):
+        raise ConfigurationError(
+            "a SOCKS proxy is in the environment; pass http_client=httpx.Client(proxy=...) to use it"
+        )
+    # A proxy may itself be spoken to in TLS.
+    proxy.ssl_context = tls if proxy.url.scheme == "https" else None
+    return proxy
+
+
+_Source = tuple[str | None, tuple[int, ...]]
+
+
+def _ca_settings() -> tuple[_Source, _Source]:
+    """The certificates that the environment names, and by what a renewal of them can be told."""
+    return _source(os.environ.get("SSL_CERT_FILE")), _source(os.environ.get("SSL_CERT_DIR"))
+
+
+def _source(path: str | None) -> _Source:
+    try:
+        found = Path(path).stat() if path else None
+    except OSError:
+        found = None
+    return path or None, () if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=4)
+def _tls(cert_file: _Source, cert_dir: _Source) -> ssl.SSLContext:
+    # One for all clients: building it takes 30 ms. The precedence of the variables is httpx's.
+    file, folder = cert_file[0], None if cert_file[0] else cert_dir[0]
+    if file is None and folder is None:
+        import certifi
+
+        file = certifi.where()
+    try:
+        context = ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR names no usable certificates ({type(error).__name__}); correct it"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    # SSLKEYLOGFILE would write the keys to every credential and message of this process.
+    context.keylog_filename = None  # type: ignore[assignment]  # documented as None by default, typeshed has str
+    return context
