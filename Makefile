@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
+.PHONY: help simulate demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
@@ -15,6 +15,9 @@ help:  ## list the targets
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers,postgres]'
 	@touch $@
+
+simulate: .venv/.installed  ## run the simulator until Ctrl-C, with its page and control API (ARGS=... as modica simulate --help says)
+	@$(BIN)/modica simulate $(ARGS)
 
 demo: .venv/.installed  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)
 	@$(BIN)/modica demo $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')

@@ -1,9 +1,9 @@
-"""What the simulator remembers: requests received, messages held, callbacks posted, faults asked for. Nouns only."""
+"""What the simulator remembers: requests received, messages held, callbacks posted, rules for faults."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Cut = Literal["before", "after", "head", "body"]
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP answer before it is written."""
+
+    status_code: int
+    body: bytes = b""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+
+    @classmethod
+    def json(cls, status_code: int, payload: Any, **headers: str) -> Answer:
+        return cls(status_code, json.dumps(payload).encode(), {"Content-Type": "application/json", **headers})
 
 
 @attrs.define
@@ -29,6 +42,9 @@ class ReceivedRequest:
         status_code: of the answer; None if the connection was cut instead, or no answer was made yet.
         accepted: ids of the messages this request made. Not empty means that the simulator acted on it, whatever the
             client was told.
+        number: 1 for the first request; does not restart on `Simulator.reset`.
+        at: moment on the simulator's clock.
+        answer: what was to be answered, with ``status_code``, ``headers`` and ``body``; a rule may have cut it short.
     """
 
     method: str
@@ -40,6 +56,9 @@ class ReceivedRequest:
     authenticated: bool = False
     status_code: int | None = None
     accepted: tuple[str, ...] = ()
+    number: int = 0
+    at: datetime | None = None
+    answer: Answer | None = attrs.field(default=None, repr=False)
 
     @property
     def json(self) -> Any:
@@ -50,7 +69,16 @@ class ReceivedRequest:
             return None
 
 
-@attrs.define
+@attrs.frozen
+class StatusChange:
+    """A message got a status at a moment on the simulator's clock."""
+
+    message_id: str
+    status: str
+    at: datetime
+
+
+@attrs.define(repr=False)
 class StoredMessage:
     """One message of either direction, as the simulated platform holds it.
 
@@ -73,6 +101,9 @@ class StoredMessage:
         operator: network of the handset, known once the message was sent to it or came from it.
         reply_to: id of the message an inbound one answers.
         encoding: ``base64`` for binary inbound content, otherwise None.
+        application: the username it was submitted with; for an inbound message that of the message it answers, None if
+            it answers none.
+        history: every status it had, oldest first.
     """
 
     id: str
@@ -93,6 +124,16 @@ class StoredMessage:
     operator: str | None = None
     reply_to: str | None = None
     encoding: str | None = None
+    application: str | None = None
+    history: list[StatusChange] = attrs.field(factory=list["StatusChange"])
+
+    def __repr__(self) -> str:
+        """One line for a failing test: ``<MT 9007199254740993 to +64211234567 'Kia ora' sent reference='order-1'>``."""
+        whom = f"to {self.destination}" if self.direction == "MT" else f"from {self.source}"
+        optional = {"reference": self.reference, "reply_to": self.reply_to, "encoding": self.encoding}
+        rest = "".join(f" {name}={value!r}" for name, value in optional.items() if value is not None)
+        scheduled = f" scheduled={self.scheduled.isoformat()}" if self.scheduled is not None else ""
+        return f"<{self.direction} {self.id} {whom} {self.content!r} {self.status}{rest}{scheduled}>"
 
 
 @attrs.frozen
@@ -103,6 +144,7 @@ class Callback:
     message: StoredMessage
     status: str | None = None
     attempt: int = 1
+    detail: str | None = None
 
 
 @attrs.frozen
@@ -119,6 +161,7 @@ class Delivery:
         attempt: 1, or more when earlier ones failed.
         status_code: the receiver's answer; None if there was none.
         problem: why there was none.
+        number: 1 for the first delivery; does not restart on `Simulator.reset`.
     """
 
     kind: Literal["receipt", "inbound"]
@@ -130,6 +173,7 @@ class Delivery:
     attempt: int
     status_code: int | None
     problem: str | None
+    number: int = 0
 
     @property
     def ok(self) -> bool:
@@ -139,28 +183,70 @@ class Delivery:
 
 @attrs.define
 class Fault:
-    """A rule made by `Simulator.fail`; ``hits`` counts the requests it has spoilt."""
+    """A rule made by `Simulator.fail`.
 
+    Attributes:
+        error: the documented error code to answer with, in the envelope of the version that was asked.
+        answer: the answer to give instead of the true one.
+        acted: the request is carried out all the same.
+        cut: where the connection is closed.
+        delay: seconds of real time before the answer or the cut.
+        times: how many requests it is for; None for all of them.
+        match: which requests it is for; None for all of them.
+        hits: how many requests it was applied to.
+        id: of this rule, for `Simulator.remove_fault`.
+    """
+
+    error: str | None
     answer: Answer | None
     acted: bool
     cut: Cut | None
     delay: float
     times: int | None
-    match: Callable[[ReceivedRequest], bool] | None
+    match: Callable[[ReceivedRequest], bool] | RequestMatch | None
     hits: int = 0
+    id: str = ""
+
+    @property
+    def does_nothing(self) -> bool:
+        """It is there for its ``match`` function alone, which sees every request."""
+        return self.answer is None and self.cut is None and not self.delay
+
+    @property
+    def times_left(self) -> int | None:
+        """How many more requests it is for; None for any number."""
+        return None if self.times is None else self.times - self.hits
 
 
 @attrs.frozen
-class Answer:
-    """An HTTP answer before it is written."""
+class RequestMatch:
+    """The requests a rule is for: those for which everything given here is true.
 
-    status_code: int
-    body: bytes = b""
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    Attributes:
+        method: HTTP method.
+        path: the path, or its end: ``/messages`` is that of both versions.
+        destination: a number the request wants to send to, alone or among others.
+        application: the username of its credentials, good or not.
+    """
 
-    @classmethod
-    def json(cls, status_code: int, payload: Any, **headers: str) -> Answer:
-        return cls(status_code, json.dumps(payload).encode(), {"Content-Type": "application/json", **headers})
+    method: str | None = None
+    path: str | None = None
+    destination: str | None = None
+    application: str | None = None
+
+    def __call__(self, request: ReceivedRequest) -> bool:
+        """Is the rule for this request?"""
+        return (
+            self.method in (None, request.method)
+            and (self.path is None or request.path.endswith(self.path))
+            and self.application in (None, request.username)
+            and (self.destination is None or self.destination in _destinations(request.json))
+        )
+
+
+def _destinations(body: Any) -> list[Any]:
+    destination = cast("dict[str, Any]", body).get("destination") if isinstance(body, dict) else None
+    return destination if isinstance(destination, list) else [destination]  # pyright: ignore[reportUnknownVariableType]
 
 
 def without_none(payload: Mapping[str, Any]) -> dict[str, Any]:

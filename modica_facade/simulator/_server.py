@@ -16,6 +16,7 @@ except ImportError as exc:  # pragma: no cover - needs an environment without th
     raise ImportError("the simulator needs uvicorn: pip install 'modica-facade[simulator]'") from exc
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator
 
 
@@ -69,15 +70,20 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve(app: Any, *, port: int = 0) -> Generator[str]:
-    """Serve an ASGI application on 127.0.0.1 in a thread, for as long as the ``with`` block lasts.
+def serve(app: Any, *, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Generator[str]:
+    """Serve an ASGI application in a thread, for as long as the ``with`` block lasts.
 
     Args:
         app: any ASGI application, such as a mounted callback receiver.
         port: 0 for a free one.
+        host: the address to listen on.
+        tls: serve https, with the certificate of this context.
 
     Yields:
-        The base URL, such as ``http://127.0.0.1:51234``.
+        The base URL, such as ``http://127.0.0.1:51234``; on loopback as well if every address is listened on.
+
+    Raises:
+        OSError: the address or port cannot be used.
     """
     config = uvicorn.Config(
         app,
@@ -92,18 +98,22 @@ def serve(app: Any, *, port: int = 0) -> Generator[str]:
         date_header=False,
         server_header=False,
     )
+    config.load()
+    config.ssl = tls  # uvicorn itself makes contexts from files only
     server = _Server(config)
     # The protocol is named because asyncio turns Nagle's algorithm off only then: 40 ms a request otherwise.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         thread = threading.Thread(target=server.run, args=([listener],), name="modica-simulator", daemon=True)
         thread.start()
         server.ready.wait()
         if not server.started:
             raise RuntimeError("the server did not start: the application's start-up failed, see the log")
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+            yield f"{'http' if tls is None else 'https'}://{name}:{listener.getsockname()[1]}"
         finally:
             server.stop()
             thread.join()

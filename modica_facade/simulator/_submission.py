@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, cast
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # The error codes of the prose documentation, with its words.
 ERRORS = {
@@ -32,9 +32,15 @@ SCHEDULE_LIMIT = timedelta(days=60)  # prose documentation: "less than"
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")  # published specification of v2
 
+# Numbers with a fixed outcome, under a country code that is not assigned.
+ALWAYS_REJECTED = "+99900000001"
+ALWAYS_EXPIRED = "+99900000002"
+ALWAYS_REFUSED = "+99900000003"
+
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # international format, E.164's length
 _TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:(?P<second>[0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
+    re.IGNORECASE,
 )
 
 
@@ -65,18 +71,33 @@ class Submission:
     def only_destination(self) -> str:
         """The destination of a single message; a bad one is `Refused`, where a broadcast reports it in its row."""
         [destination] = self.destinations
-        if not is_number(destination):
+        if not is_accepted(destination):
             raise Refused("invalid_attrib", [f"Invalid destination ({destination})"])
         return destination
 
 
-def is_number(destination: str) -> bool:
-    """A number in international format."""
-    return _NUMBER.fullmatch(destination) is not None
+def is_accepted(destination: str) -> bool:
+    """A number in international format that is not refused by agreement."""
+    return _NUMBER.fullmatch(destination) is not None and destination != ALWAYS_REFUSED
 
 
-def read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) -> Submission:
-    """What a request asks for; `Refused` with the first kind of error in it, everything of that kind listed."""
+def error_body(code: str, descriptions: list[str] | str | None = None) -> dict[str, Any]:
+    """The error envelope of the prose documentation."""
+    return {"error": code, "error-desc": [ERRORS[code]] if descriptions is None else descriptions}
+
+
+def read(
+    body: bytes, allowed: frozenset[str], now: datetime, *, many: bool = False, lengths: Mapping[str, int] | None = None
+) -> Submission:
+    """What a request asks for; `Refused` with the first kind of error in it, everything of that kind listed.
+
+    Args:
+        body: of the request.
+        allowed: the attributes there are.
+        now: what the platform's clock says.
+        many: the destination is a list.
+        lengths: how many characters some attributes may have.
+    """
     data = _json_object(body)
     missing = [name for name in ("destination", "content") if name not in data]
     if missing:
@@ -92,6 +113,11 @@ def read(body: bytes, allowed: frozenset[str], now: datetime, *, many: bool) -> 
     problems = [f"Unknown attribute ({name})" for name in sorted(data.keys() - allowed)]
     problems += [
         problem for name in sorted(data.keys() & _CHECKS.keys()) for problem in _CHECKS[name](name, data[name])
+    ]
+    problems += [
+        f"Invalid {name} (at most {length} characters)"
+        for name, length in sorted((lengths or {}).items())
+        if isinstance(value := data.get(name), str) and len(value) > length
     ]
     if "class" in data and "source" in data:
         problems.append("Invalid class (must not be used together with source)")
@@ -157,10 +183,14 @@ def _check_schedule(scheduled: datetime | None, now: datetime) -> None:
 
 def _timestamp(value: Any) -> datetime | None:
     """An RFC 3339 timestamp with seconds and an offset, in UTC; None for anything else."""
-    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+    if not isinstance(value, str) or not (found := _TIMESTAMP.fullmatch(value)):
         return None
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        if found["second"] != "60":
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        # A leap second, which datetime does not know: the last one of a day of UTC (RFC 3339, 5.7).
+        before = datetime.fromisoformat(value[:17] + "59" + value[19:].upper()).astimezone(UTC)
+        return before + timedelta(seconds=1) if (before.hour, before.minute) == (23, 59) else None
     except (ValueError, OverflowError):
         return None
 

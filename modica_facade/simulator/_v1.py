@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from modica_facade.simulator._records import Answer, without_none
-from modica_facade.simulator._submission import ERRORS, Refused, is_number, read
+from ._records import Answer, without_none
+from ._submission import Refused, error_body, is_accepted, read
 
 if TYPE_CHECKING:
-    from modica_facade.simulator._gateway import Gateway
-    from modica_facade.simulator._records import Callback, ReceivedRequest, StoredMessage
-    from modica_facade.simulator._submission import Submission
+    from ._gateway import Gateway
+    from ._records import Callback, ReceivedRequest, StoredMessage
+    from ._submission import Submission
 
-PATH: str = "/rest/gateway"
+PATH = "/rest/gateway"
+MEDIA_TYPE = "application/vnd.modica.gateway.v1+json"
 
 _ATTRIBUTES = frozenset(
     {"destination", "content", "source", "reference", "class", "mask", "sms_class", "scheduled", "expires"}
@@ -36,7 +37,7 @@ def answer(gateway: Gateway, request: ReceivedRequest, base_url: str) -> Answer:
     if found := re.fullmatch("/messages/([^/]+)", route):
         if request.method != "GET":
             return _no_such_method("GET")
-        message = gateway.get(1, found[1])
+        message = gateway.visible(1, found[1], request.username)
         if message is None:
             return _plain_error("404", "Not Found")
         return Answer.json(200, _details(message), Location=_location(base_url, message))
@@ -67,9 +68,9 @@ def callback(event: Callback, base_url: str) -> tuple[dict[str, Any], dict[str, 
     return without_none(inbound), {"Location": _location(base_url, message)}
 
 
-def error_body(code: str, descriptions: list[str] | str | None = None) -> dict[str, Any]:
-    """The error envelope of the prose documentation."""
-    return {"error": code, "error-desc": [ERRORS[code]] if descriptions is None else descriptions}
+def error(code: str, status_code: int) -> Answer:
+    """Answer with one of the documented error codes."""
+    return Answer.json(status_code, error_body(code))
 
 
 def not_found_page() -> Answer:
@@ -82,7 +83,7 @@ def not_found_page() -> Answer:
 
 
 def _send(gateway: Gateway, request: ReceivedRequest, submission: Submission, base_url: str) -> Answer:
-    message = gateway.accept(1, submission.only_destination(), submission)
+    message = gateway.accept(1, submission.only_destination(), submission, request.username)
     request.accepted = (message.id,)
     return Answer.json(201, [int(message.id)], Location=_location(base_url, message))
 
@@ -90,8 +91,8 @@ def _send(gateway: Gateway, request: ReceivedRequest, submission: Submission, ba
 def _broadcast(gateway: Gateway, request: ReceivedRequest, submission: Submission, _: str) -> Answer:
     rows: list[dict[str, Any]] = []
     for destination in submission.destinations:
-        if is_number(destination):
-            message = gateway.accept(1, destination, submission)
+        if is_accepted(destination):
+            message = gateway.accept(1, destination, submission, request.username)
             request.accepted += (message.id,)
             rows.append({"status": "success", "message": None, "destination": destination, "id": int(message.id)})
         else:

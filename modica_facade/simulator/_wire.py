@@ -7,21 +7,22 @@ import binascii
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from modica_facade.simulator._records import ReceivedRequest
+from ._records import ReceivedRequest
 
 if TYPE_CHECKING:
-    from modica_facade.simulator._records import Answer, Cut
+    from ._records import Answer, Cut
 
-_LARGEST_BODY = 1 << 20  # a thousand destinations and the longest legal content take a tenth of it
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_MAX_BODY = 1 << 20  # a thousand destinations and the longest legal content take a tenth of it
 
 
-async def read_body(receive: Any) -> bytes | None:
-    """The whole body, or None if it is larger than any legal one, or the client left meanwhile."""
+async def read_body(receive: Any, limit: int = _MAX_BODY) -> bytes | None:
+    """The whole body, or None if it is larger than ``limit``, or the client left meanwhile."""
     body: bytes = b""
     while True:
         event = await receive()
         body += event.get("body", b"")
-        if event["type"] == "http.disconnect" or len(body) > _LARGEST_BODY:
+        if event["type"] == "http.disconnect" or len(body) > limit:
             return None
         if not event.get("more_body", False):
             return body
@@ -40,6 +41,12 @@ def received(scope: Any, body: bytes) -> tuple[ReceivedRequest, tuple[bytes, byt
     username = credentials[0].decode("utf-8", "replace") if credentials is not None else None
     query = scope["query_string"].decode("latin-1")
     return ReceivedRequest(scope["method"], scope["path"], query, headers, body, username), credentials
+
+
+def accepts(request: ReceivedRequest, media_type: str) -> bool:
+    """Does the request ask for exactly this media type, among others perhaps?"""
+    wanted = request.headers.get("accept", "").lower().split(",")
+    return any(each.partition(";")[0].strip() == media_type for each in wanted)
 
 
 def _basic(authorization: str) -> tuple[bytes, bytes] | None:
@@ -74,7 +81,7 @@ async def cut(scope: Any, receive: Any, answer: Answer, where: Cut) -> None:
 def _beginning(answer: Answer, where: Cut) -> bytes:
     if where in ("before", "after"):
         return b""
-    status_line = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
+    status_line = f"HTTP/1.1 {answer.status_code} {_PHRASES.get(answer.status_code, '')}"
     head = "\r\n".join([status_line, *(f"{name}: {value}" for name, value in answer.headers.items())]).encode("latin-1")
     if where == "head":
         return head[: len(head) // 2]
