@@ -1,15 +1,25 @@
-"""The accounting of a bulk send: every destination of the input ends in exactly one place. Pure, without I/O.
+"""The accounting of a bulk send: every destination of the input ends in exactly one place. No I/O.
 
-Submitted or failed (an outcome was yielded), in ``batch`` (tried, no answer that tells), or in ``unsent``.
+Submitted or failed (an outcome was yielded), in ``batch`` (tried, no answer that tells), or in ``unsent``. That holds
+wherever the send stops: a batch fails, the input does, the consumer leaves, a signal handler raises.
+
+The order of statements matters here. CPython lets a signal handler raise after a call, and not between two plain
+assignments or between ``next()`` of an iterator written in C and the ``yield`` of its value. So each step below is one
+assignment, and outcomes are yielded straight from an iterator that is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+import warnings
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator
 from itertools import chain, islice
-from typing import Any
+from operator import length_hint
+from types import AsyncGeneratorType, TracebackType
+from typing import Any, Self, cast
 
-from attrs import frozen
+from attrs import define, field
 
 from ._calls import Call
 from .errors import (
@@ -21,17 +31,49 @@ from .errors import (
 )
 from .models import BroadcastOutcome, BroadcastResult, SubmittedMessage
 
+_log = logging.getLogger("modica_facade")
 
-@frozen
+
+@define(eq=False)
 class Batch:
-    """Destinations that travel in one request, and that request."""
+    """Destinations that travel in one request.
 
-    destinations: tuple[str, ...]
-    call: Call[Any]
+    Attributes:
+        destinations: as pulled from the input.
+        call: the request.
+        tried: it may have left this machine.
+        settled: what became of it is known, and recorded in what follows.
+        outcomes: what is known and was not yielded yet.
+        submitted: how many of the outcomes are a success.
+        unknown: the destinations without an outcome.
+        error: why it, or pulling it, failed.
+    """
+
+    destinations: list[str] = field(factory=list[str])
+    call: Call[Any] | None = None
+    tried: bool = False
+    settled: bool = False
+    outcomes: Iterator[BroadcastOutcome] = field(factory=lambda: iter(()))
+    submitted: int = 0
+    unknown: tuple[str, ...] = ()
+    error: Exception | None = None
+
+    def settle(
+        self, outcomes: Iterable[BroadcastOutcome], unknown: Iterable[str] = (), error: Exception | None = None
+    ) -> None:
+        """Take down what became of it."""
+        known, unknown = tuple(outcomes), tuple(unknown)
+        submitted = sum(outcome.ok for outcome in known)
+        remaining = iter(known)
+        self.submitted = submitted
+        self.unknown = unknown
+        self.error = error
+        self.outcomes = remaining
+        self.settled = True
 
 
 class Bulk:
-    """One bulk send.
+    """One bulk send. Entered when its first outcome is asked for, left when the last is yielded or something stops it.
 
     Args:
         destinations: any iterable; pulled lazily, one batch at a time.
@@ -42,6 +84,8 @@ class Bulk:
     Raises:
         InvalidRequestError: destinations are not an iterable of str.
     """
+
+    _started = True  # until it is made whole: one that could not be made has nothing to warn about
 
     def __init__(
         self,
@@ -57,93 +101,223 @@ class Bulk:
         self._make_call = make_call
         self._size = size
         self._refusals_are_outcomes = refusals_are_outcomes
+        self._batches: deque[Batch] = deque()
+        """From the first that is not wholly yielded, in the order of the input."""
         self._submitted = 0
-        self._cause: Exception | None = None
-        self._may_have_been_sent = False
-        self._unknown: list[str] = []
-        self._untried: list[str] = []
+        """Of the batches before those."""
+        self._pulling = True
+        self._ended = False
+        self._raised: BaseException | None = None
+        self._interruption: BroadcastInterruptedError | None = None
+        self._started = False
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._started:
+            warn(
+                "nothing was sent: a broadcast_many or send_many sends while it is iterated, and this one was discarded"
+                " before that",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def __enter__(self) -> Self:
+        self._started = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._raised = error
+        self._ended = True
+        if error is None:
+            return
+        in_flight = sum(batch.tried and not batch.settled for batch in self._batches)
+        text = (
+            f"a bulk send was left early (requests in flight: {in_flight}); its iterator yields what is known of them"
+            " next, and then raises BroadcastInterruptedError with the account"
+        )
+        if not isinstance(error, GeneratorExit):
+            error.add_note(f"modica_facade: {text}")
+        elif not in_flight:
+            return
+        _log.warning("%s", text)
 
     def next_batch(self) -> Batch | None:
         """The next batch, or None: the input is at its end, or something stopped the send."""
-        if self._cause is not None:
+        while self._batches and self._is_yielded(first := self._batches[0]):
+            self._submitted += first.submitted
+            self._batches.popleft()
+        if not self._pulling:
             return None
-        taken: list[str] = []
+        batch = Batch()
+        self._batches.append(batch)
         try:
-            taken.extend(islice(self._input, self._size))
+            batch.destinations.extend(islice(self._input, self._size))
         except Exception as error:  # noqa: BLE001 - the caller's iterable failed: report it with the exact account
-            self._stop(error)
-            self._untried = taken
+            batch.error = error
+            self._pulling = False
             return None
-        if not taken:
+        if not batch.destinations:
+            self._pulling = False
+            self._batches.pop()
             return None
-        destinations = tuple(taken)
         try:
-            return Batch(destinations, self._make_call(destinations))
+            batch.call = self._make_call(tuple(batch.destinations))
         except InvalidRequestError as error:
+            if self._refusals_are_outcomes and error.field == "destination":
+                batch.settle([BroadcastOutcome(batch.destinations[0], None, "failure", str(error))])
+                return batch
             # Never tried. Batches that are in flight may yet fail with an outcome that is not known.
-            self._stop(error)
-            self._untried = taken
+            batch.error = error
+            self._pulling = False
             return None
+        return batch
 
-    def record(
-        self, batch: Batch, result: BroadcastResult | SubmittedMessage | ModicaError
-    ) -> Sequence[BroadcastOutcome]:
-        """The outcomes that a batch brought; batches are settled in the order they were pulled."""
-        outcomes: Sequence[BroadcastOutcome]
+    @staticmethod
+    def _is_yielded(batch: Batch) -> bool:
+        return batch.settled and batch.error is None and not length_hint(batch.outcomes)
+
+    def start(self, batch: Batch) -> Call[Any] | None:
+        """The call to make now; None: there is nothing to do, or the send has ended."""
+        if batch.settled:
+            return None
+        batch.tried = True
+        if self._ended:
+            # Looked at after `tried` was set: whoever reads the account sees the one or the other.
+            batch.tried = False
+            return None
+        return batch.call
+
+    def record(self, batch: Batch, result: BroadcastResult | SubmittedMessage | ModicaError) -> None:
+        """Take down what became of a batch."""
         if isinstance(result, BroadcastResult):
-            # Made once: the result makes an outcome each time one is looked at.
-            outcomes = tuple(result)
+            batch.settle(result)
         elif isinstance(result, SubmittedMessage):
-            outcomes = (BroadcastOutcome(result.destination, result.id, "success"),)
+            batch.settle([BroadcastOutcome(result.destination, result.id, "success")])
         elif self._refusals_are_outcomes and isinstance(result, RejectedError):
-            outcomes = (BroadcastOutcome(batch.destinations[0], None, "failure", _reason(result)),)
+            batch.settle([BroadcastOutcome(batch.destinations[0], None, "failure", _reason(result))])
         else:
-            outcomes = self._fail(batch, result)
-        self._submitted += sum(outcome.ok for outcome in outcomes)
-        return outcomes
+            self._pulling = False
+            batch.settle(*_split(batch.destinations, result), result)
 
-    def raise_if_interrupted(self) -> None:
-        """The end of the send.
+    def rest(self) -> BroadcastOutcome | None:
+        """After the end: the next outcome that is known and was not yielded; None after a send that nothing stopped.
 
         Raises:
-            BroadcastInterruptedError: something stopped it.
+            BroadcastInterruptedError: something stopped it; the same one each time.
         """
-        if self._cause is None:
-            return
-        again = (
-            "may have been sent, do not repeat it" if self._may_have_been_sent else "was not sent, it can be repeated"
-        )
-        raise BroadcastInterruptedError(
-            f"the bulk send stopped after {self._submitted} submitted: {self._cause}; "
-            f".batch ({len(self._unknown)} destinations) {again}; .unsent was never tried",
-            cause=self._cause,
-            batch=tuple(self._unknown),
-            unsent=chain(self._untried, self._input),
-            submitted_count=self._submitted,
-            may_have_been_sent=self._may_have_been_sent,
-        ) from self._cause
+        self._started = True
+        for batch in self._batches:
+            for outcome in batch.outcomes:
+                return outcome
+        if self._interruption is None:
+            self._interruption = self._account()
+        if self._interruption is None:
+            return None
+        raise self._interruption.with_traceback(None) from self._interruption.cause
 
-    def _stop(self, cause: Exception) -> None:
-        self._cause = self._cause or cause
-
-    def _fail(self, batch: Batch, error: ModicaError) -> Sequence[BroadcastOutcome]:
-        self._stop(error)
-        self._may_have_been_sent = self._may_have_been_sent or error.may_have_been_sent
-        told: dict[str, list[BroadcastOutcome]] = {}
-        if isinstance(error, UnexpectedResponseError):
-            for outcome in reversed(error.outcomes):
-                told.setdefault(outcome.destination, []).append(outcome)
-        known: list[BroadcastOutcome] = []
-        for destination in batch.destinations:
-            if told.get(destination):
-                known.append(told[destination].pop())
+    def _account(self) -> BroadcastInterruptedError | None:
+        errors = [batch.error for batch in self._batches if batch.error is not None]
+        if self._ended and self._raised is None and not errors:
+            return None
+        cause = next(iter(errors), None) if isinstance(self._raised, GeneratorExit | None) else self._raised
+        unknown: list[str] = []
+        untried: list[str] = []
+        may_have_been_sent = False
+        for batch in self._batches:
+            if batch.settled:
+                unknown += batch.unknown
+                may_have_been_sent |= isinstance(batch.error, ModicaError) and batch.error.may_have_been_sent
+            elif batch.tried:
+                unknown += batch.destinations
+                may_have_been_sent = True
             else:
-                self._unknown.append(destination)
-        return known
+                untried += batch.destinations
+        submitted = self._submitted + sum(batch.submitted for batch in self._batches)
+        again = "may have been sent, do not repeat it" if may_have_been_sent else "was not sent, it can be repeated"
+        if cause is None:
+            why = "it was closed early"
+        else:
+            why = str(cause) if isinstance(cause, ModicaError) else type(cause).__name__
+        return BroadcastInterruptedError(
+            f"the bulk send stopped after {submitted} submitted: {why}; "
+            f".batch ({len(unknown)} destinations) {again}; .unsent was never tried",
+            cause=cause,
+            batch=tuple(unknown),
+            unsent=chain(untried, self._input),
+            submitted_count=submitted,
+            may_have_been_sent=may_have_been_sent,
+        )
+
+
+def _split(destinations: Iterable[str], error: ModicaError) -> tuple[list[BroadcastOutcome], list[str]]:
+    """What is known in spite of an error, and the destinations of which nothing is."""
+    told: dict[str, list[BroadcastOutcome]] = {}
+    if isinstance(error, UnexpectedResponseError):
+        for outcome in reversed(error.outcomes):
+            told.setdefault(outcome.destination, []).append(outcome)
+    known: list[BroadcastOutcome] = []
+    unknown: list[str] = []
+    for destination in destinations:
+        if told.get(destination):
+            known.append(told[destination].pop())
+        else:
+            unknown.append(destination)
+    return known, unknown
 
 
 def _reason(error: RejectedError) -> str:
     return "; ".join(error.descriptions) or error.code or str(error)
+
+
+class OutcomeGenerator(chain[BroadcastOutcome], Generator[BroadcastOutcome, None, None]):
+    """What a blocking bulk send returns: its generator, and once that has ended, however it did, the rest of `Bulk`.
+
+    A generator that has raised is at its end, and who goes on with it would see nothing more. This is an
+    `itertools.chain`, which calls no Python of its own for an item.
+    """
+
+    _generator: Generator[BroadcastOutcome, None, None]
+
+    def __new__(cls, bulk: Bulk, generator: Generator[BroadcastOutcome, None, None]) -> Self:
+        self = super().__new__(cls, generator, iter(bulk.rest, None))
+        self._generator = generator
+        return self
+
+    def send(self, _value: None, /) -> BroadcastOutcome:
+        return next(self)
+
+    def throw(self, *error: Any) -> BroadcastOutcome:
+        return self._generator.throw(*error)
+
+    def close(self) -> None:
+        self._generator.close()
+
+
+class AsyncOutcomeGenerator(AsyncGenerator[BroadcastOutcome, None]):
+    """What an async bulk send returns: as `OutcomeGenerator`."""
+
+    def __init__(self, bulk: Bulk, generator: AsyncGenerator[BroadcastOutcome, None]) -> None:
+        self._bulk = bulk
+        self._generator = cast("AsyncGeneratorType[BroadcastOutcome, None]", generator)
+
+    def __anext__(self) -> Coroutine[Any, Any, BroadcastOutcome]:
+        return self._rest() if self._generator.ag_frame is None else self._generator.__anext__()
+
+    async def _rest(self) -> BroadcastOutcome:
+        outcome = self._bulk.rest()
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    def asend(self, _value: None, /) -> Coroutine[Any, Any, BroadcastOutcome]:
+        return self.__anext__()
+
+    def athrow(self, *error: Any) -> Coroutine[Any, Any, BroadcastOutcome]:
+        return self._generator.athrow(*error)
+
+    async def aclose(self) -> None:
+        await self._generator.aclose()
 
 
 def check_count(name: str, value: object, most: int) -> int:

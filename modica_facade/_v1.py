@@ -26,8 +26,9 @@ from ._calls import (
     required_text,
 )
 from ._ids import MAX_V1_ID, parse_v1_id, v1_id_from_location
+from ._matching import match
 from .errors import InvalidRequestError
-from .models import BroadcastResult, Message, OutcomeRow, SubmittedMessage
+from .models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
 
 ACCEPT = "application/vnd.modica.gateway.v1+json"
 BASE_URL = "https://api.modicagroup.com/rest/gateway"
@@ -132,9 +133,9 @@ def _check_destinations(destinations: Iterable[str]) -> list[str]:
         raise InvalidRequestError("destinations must be a list of str; for one number use send", field="destinations")
     wanted = list(destinations)
     if not 1 <= len(wanted) <= MAX_DESTINATIONS:
+        advice = "; use broadcast_many for more" if wanted else ""
         raise InvalidRequestError(
-            f"a broadcast takes 1 to {MAX_DESTINATIONS} destinations, not {len(wanted)}; use broadcast_many for more",
-            field="destinations",
+            f"a broadcast takes 1 to {MAX_DESTINATIONS} destinations, not {len(wanted)}{advice}", field="destinations"
         )
     for destination in wanted:
         check_text("destinations", destination)
@@ -163,16 +164,20 @@ def _parse_broadcast(response: Response, wanted: Sequence[str]) -> BroadcastResu
         raise InvalidResponse("its body is not a list of results")
     rows = cast("list[object]", body)
     outcomes = [outcome for outcome in map(_parse_outcome, rows) if outcome is not None]
-    found = [outcome[0] for outcome in outcomes]
-    if found != wanted and Counter(found) <= Counter(wanted):
-        outcomes = _in_order(outcomes, wanted)
-    result = BroadcastResult.of(outcomes)
+    ids = Counter(outcome.id for outcome in outcomes if outcome.id is not None)
+    if len(ids) < ids.total():
+        # An id that several share is the id of one of them at most, and nothing says of which.
+        outcomes = [outcome for outcome in outcomes if outcome.id is None or ids[outcome.id] == 1]
+    if [outcome.destination for outcome in outcomes] != wanted:
+        outcomes = match(outcomes, wanted)
     if not len(outcomes) == len(rows) == len(wanted):
-        raise InvalidResponse(f"it has {len(outcomes)} readable results for {len(wanted)} destinations", result)
-    return result
+        raise InvalidResponse(
+            f"its {len(rows)} results are certain for {len(outcomes)} of {len(wanted)} destinations", outcomes
+        )
+    return BroadcastResult(outcomes)
 
 
-def _parse_outcome(row: object) -> OutcomeRow | None:
+def _parse_outcome(row: object) -> BroadcastOutcome | None:
     """One row of a broadcast answer; None if it is neither a success with an id nor a failure without."""
     if not isinstance(row, dict):
         return None
@@ -182,18 +187,10 @@ def _parse_outcome(row: object) -> OutcomeRow | None:
     if not isinstance(destination, str) or not (reason is None or isinstance(reason, str)):
         return None
     if status == "success" and type(found) is int and 1 <= found <= MAX_V1_ID:
-        return destination, str(found), "success", reason
+        return BroadcastOutcome(destination, str(found), "success", reason)
     if status == "failure" and found is None:
-        return destination, None, "failure", reason
+        return BroadcastOutcome(destination, None, "failure", reason)
     return None
-
-
-def _in_order(outcomes: Sequence[OutcomeRow], wanted: Sequence[str]) -> list[OutcomeRow]:
-    """The outcomes in the order of the destinations they name; the gateway does not promise one."""
-    waiting: dict[str, list[OutcomeRow]] = {}
-    for outcome in reversed(outcomes):
-        waiting.setdefault(outcome[0], []).append(outcome)
-    return [waiting[destination].pop() for destination in wanted if waiting.get(destination)]
 
 
 def _parse_message(response: Response, wanted: str) -> Message:

@@ -232,7 +232,7 @@ class UnexpectedResponseError(ModicaError):
     Attributes:
         status_code: HTTP status.
         body: the answer's body as text, at most 16 KiB of it.
-        outcomes: for a broadcast whose answer is readable in part, the readable outcomes; else ().
+        outcomes: for a broadcast, the outcomes that are certain all the same; else ().
         reference: the reference given with the send, or None.
     """
 
@@ -254,12 +254,12 @@ class UnexpectedResponseError(ModicaError):
 
 
 class BroadcastInterruptedError(ModicaError):
-    """A bulk send stopped; everything already known was yielded before this was raised.
+    """A bulk send stopped; everything already known was yielded before this was raised, and so it is each time after.
 
     Submitted, failed, ``batch`` and ``unsent`` together are exactly the input.
 
     Attributes:
-        cause: the exception that stopped it.
+        cause: the exception that stopped it; None if its iterator was closed.
         batch: the destinations whose outcome is not known from an answer, in input order; ``may_have_been_sent`` says
             whether any of them may have gone out.
         unsent: an iterator over what was never tried, in input order, ending with the rest of the input, untouched.

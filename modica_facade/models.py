@@ -6,12 +6,11 @@ one text column holds both. Fields that a version of the API does not have are N
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import starmap
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 __all__ = [
     "BroadcastOutcome",
@@ -146,7 +145,7 @@ class BroadcastOutcome:
     """What became of one destination of a broadcast.
 
     Attributes:
-        destination: the destination, as the gateway repeats it.
+        destination: the destination as given; the gateway may answer with another way to write the same number.
         id: the message id if it was accepted, else None.
         status: ``"success"`` or ``"failure"``.
         reason: why it failed, in the gateway's words, or None.
@@ -163,64 +162,57 @@ class BroadcastOutcome:
         return self.id is not None
 
 
-OutcomeRow = tuple[str, str | None, str, str | None]
-"""The fields of a `BroadcastOutcome`, in order."""
+if TYPE_CHECKING:
+
+    class SubmittedOutcome(BroadcastOutcome):
+        """To type checkers, an outcome that has an id; when it runs, a BroadcastOutcome like any other."""
+
+        id: str
+else:
+    SubmittedOutcome = BroadcastOutcome
 
 
+def _submitted(result: BroadcastResult) -> tuple[SubmittedOutcome, ...]:
+    return tuple(cast("SubmittedOutcome", outcome) for outcome in result if outcome.id is not None)
+
+
+def _failed(result: BroadcastResult) -> tuple[BroadcastOutcome, ...]:
+    return tuple(outcome for outcome in result if outcome.id is None)
+
+
+@frozen(repr=False)
 class BroadcastResult(Sequence[BroadcastOutcome]):
-    """The outcomes of one broadcast, in the order of its destinations. Partial failure is data, not an exception."""
+    """The outcomes of one broadcast, in the order of its destinations. Partial failure is data, not an exception.
 
-    __slots__ = ("_rows",)
+    Attributes:
+        submitted: the outcomes that have an id.
+        failed: the outcomes that the gateway refused.
+    """
 
-    def __init__(self, outcomes: Iterable[BroadcastOutcome]) -> None:
-        self._rows = tuple((each.destination, each.id, each.status, each.reason) for each in outcomes)
-
-    @classmethod
-    def of(cls, rows: Iterable[OutcomeRow]) -> Self:
-        """From the fields of its outcomes: each is made when looked at; of a thousand, perhaps the few that failed."""
-        result = cls(())
-        result._rows = tuple(rows)
-        return result
-
-    @property
-    def submitted(self) -> tuple[BroadcastOutcome, ...]:
-        """The outcomes that have an id."""
-        return tuple(BroadcastOutcome(*row) for row in self._rows if row[1] is not None)
-
-    @property
-    def failed(self) -> tuple[BroadcastOutcome, ...]:
-        """The outcomes that the gateway refused."""
-        return tuple(BroadcastOutcome(*row) for row in self._rows if row[1] is None)
+    _outcomes: tuple[BroadcastOutcome, ...] = field(converter=tuple[BroadcastOutcome, ...])
+    submitted: tuple[SubmittedOutcome, ...] = field(default=Factory(_submitted, takes_self=True), init=False, eq=False)
+    failed: tuple[BroadcastOutcome, ...] = field(default=Factory(_failed, takes_self=True), init=False, eq=False)
 
     @property
     def ok(self) -> bool:
         """True if every destination was accepted."""
-        return all(row[1] is not None for row in self._rows)
+        return not self.failed
 
     @overload
     def __getitem__(self, index: int) -> BroadcastOutcome: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[BroadcastOutcome, ...]: ...
     def __getitem__(self, index: int | slice) -> BroadcastOutcome | tuple[BroadcastOutcome, ...]:
-        if isinstance(index, slice):
-            return tuple(starmap(BroadcastOutcome, self._rows[index]))
-        return BroadcastOutcome(*self._rows[index])
+        return self._outcomes[index]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._outcomes)
 
     def __iter__(self) -> Iterator[BroadcastOutcome]:
-        return starmap(BroadcastOutcome, self._rows)
-
-    def __eq__(self, other: object) -> bool:
-        return self._rows == other._rows if isinstance(other, BroadcastResult) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._rows)
+        return iter(self._outcomes)
 
     def __repr__(self) -> str:
-        failed = sum(row[1] is None for row in self._rows)
-        return f"BroadcastResult(submitted={len(self) - failed}, failed={failed})"
+        return f"BroadcastResult(submitted={len(self.submitted)}, failed={len(self.failed)})"
 
 
 @frozen

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import itertools
 import json
 import logging
 import pickle
+import subprocess
+import sys
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,6 +27,7 @@ from hypothesis import strategies as st
 from modica_facade import (
     AsyncModica,
     AsyncModicaV2,
+    AuthenticationError,
     BroadcastInterruptedError,
     InvalidRequestError,
     Modica,
@@ -43,6 +49,11 @@ LOGGER = "modica_facade"
 ACTS = {"well", "mixed", "shuffled", "partial", "foreign", "html", "down", "lost"}
 IDLES = {"refused", "unauthorised", "busy", "away", "unreachable", "unread"}
 WELL = {"well", "mixed", "shuffled"}
+ALARMS = {"alarm", "late alarm"}
+
+
+class Alarm(BaseException):
+    """What a signal handler of the application raises in the middle of anything."""
 
 
 class Gateway:
@@ -64,9 +75,11 @@ class Gateway:
             body = json.loads(request.content)
             broadcast = request.url.path.endswith("/broadcast")
             destinations = body["destination"] if broadcast else [body["destination"]]
-            if word in ACTS:
+            if word in ACTS or word == "late alarm":
                 refused = destinations[1::2] if word == "mixed" and broadcast else []
                 self.acted += [each for place, each in enumerate(destinations) if not (refused and place % 2)]
+            if word in {"alarm", "late alarm"}:
+                raise Alarm
             if word == "unreachable":
                 connecting(request)
                 raise httpx.ConnectError("no route")
@@ -120,14 +133,23 @@ class Gateway:
             self.in_flight -= 1
 
     def client(self, sync_or_async: Flavour, kind: Any = V1) -> Any:
-        base_url = "https://gateway.invalid" if kind is V1 else "https://v2.invalid"
-        if sync_or_async.is_async:
+        return sync_or_async.client(**self.options(sync_or_async.is_async, kind), kind=kind)
+
+    def bare_client(self, *, is_async: bool, kind: Any = V1) -> Any:
+        return kind[is_async](**self.options(is_async, kind))
+
+    def options(self, is_async: bool, kind: Any) -> dict[str, Any]:
+        if is_async:
             http_client: Any = httpx.AsyncClient(transport=httpx.MockTransport(self.handle_async))
         else:
             http_client = httpx.Client(transport=httpx.MockTransport(self.handle))
-        return sync_or_async.client(
-            "name", "password", kind=kind, base_url=base_url, http_client=http_client, retry=TWICE
-        )
+        return {
+            "username": "name",
+            "password": "password",
+            "base_url": "https://gateway.invalid" if kind is V1 else "https://v2.invalid",
+            "http_client": http_client,
+            "retry": TWICE,
+        }
 
 
 class Input:
@@ -154,6 +176,16 @@ def drive(outcomes: Iterator[Any]) -> tuple[list[Any], BroadcastInterruptedError
     except BroadcastInterruptedError as error:
         return known, error
     return known, None
+
+
+async def until_interrupted(outcomes: Any) -> AsyncIterator[Any]:
+    with contextlib.suppress(BroadcastInterruptedError):
+        async for outcome in outcomes:
+            yield outcome
+
+
+async def list_of(outcomes: Any) -> list[Any]:
+    return [outcome async for outcome in outcomes]
 
 
 def rest_of(error: BroadcastInterruptedError) -> list[Any]:
@@ -236,6 +268,102 @@ def test_submitted_failed_batch_and_unsent_are_the_input(
         assert error.__cause__ is error.cause
         doubtful = {"html", "down", "away", "lost", "unread"} | ({"partial", "foreign"} if kind is V1 else set())
         assert error.may_have_been_sent is bool(set(gateway.words) & doubtful)
+
+
+END = object()
+
+
+async def pull(outcomes: Any) -> Any:
+    return await anext(outcomes, END) if hasattr(outcomes, "__anext__") else next(outcomes, END)
+
+
+async def leave(outcomes: Any, how: str, ticks: int) -> list[Any]:
+    """What a consumer does who wants no more of it; an outcome that came all the same."""
+    is_async = hasattr(outcomes, "__anext__")
+    with contextlib.suppress(Alarm, asyncio.CancelledError, BroadcastInterruptedError):
+        if how == "close":
+            await outcomes.aclose() if is_async else outcomes.close()
+        elif how == "throw":
+            await outcomes.athrow(Alarm()) if is_async else outcomes.throw(Alarm())
+        else:
+            task = asyncio.create_task(pull(outcomes))
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            task.cancel()
+            return [await task]
+    return []
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@settings(max_examples=300, deadline=None)
+@given(
+    plan=st.lists(st.sampled_from([*WELL, *ACTS, *IDLES, *ALARMS, *WELL]), max_size=12),
+    destinations=bulk_inputs,
+    size=st.integers(1, 12),
+    concurrency=st.integers(1, 5),
+    kind=st.sampled_from([V1, V2]),
+    leaves_after=st.one_of(st.none(), st.integers(0, 40)),
+    how=st.sampled_from(["close", "throw", "cancel"]),
+    ticks=st.integers(0, 30),
+)
+@example(plan=[], destinations=NUMBERS, size=2, concurrency=3, kind=V1, leaves_after=1, how="cancel", ticks=2).via(
+    "asyncio.timeout around one anext"
+)
+@example(plan=["late alarm"], destinations=NUMBERS, size=1, concurrency=5, kind=V2, leaves_after=None, how="", ticks=0)
+def test_whatever_the_consumer_does_the_account_is_exact_for_who_goes_on(
+    is_async: bool,
+    plan: list[str],
+    destinations: list[Any],
+    size: int,
+    concurrency: int,
+    kind: Any,
+    leaves_after: int | None,
+    how: str,
+    ticks: int,
+) -> None:
+    gateway = Gateway(plan)
+    known: list[Any] = []
+    options: dict[str, Any] = {"batch_size": size} if kind is V1 else {}
+    if is_async or kind is V2:
+        options["concurrency"] = concurrency
+
+    async def consume() -> BroadcastInterruptedError | None:
+        modica = gateway.bare_client(is_async=is_async, kind=kind)
+        method = modica.broadcast_many if kind is V1 else modica.send_many
+        outcomes = method(iter(destinations), "Kia ora", reference="r", **options)
+        while True:
+            if len(known) == leaves_after:
+                known.extend(await leave(outcomes, how, ticks))
+            try:
+                known.append(await pull(outcomes))
+            except Alarm as alarm:
+                assert "account" in alarm.__notes__[-1]
+            except BroadcastInterruptedError as error:
+                # Again, and again, and the same.
+                for _ in range(2):
+                    with pytest.raises(BroadcastInterruptedError) as again:
+                        await pull(outcomes)
+                    assert again.value is error
+                return error
+            if END in known:
+                assert await pull(outcomes) is END
+                return None
+
+    error = asyncio.run(consume())
+    known = [outcome for outcome in known if outcome is not END]
+    found = [outcome.destination for outcome in known]
+    batch, unsent = ([], []) if error is None else (list(error.batch), list(error.unsent))
+    assert Counter(found) + Counter(batch) + Counter(unsent) == Counter(destinations)
+    for part in found, batch, unsent:
+        assert in_input_order(part, destinations)
+    acted = Counter(gateway.acted)
+    submitted = Counter(outcome.destination for outcome in known if outcome.ok)
+    assert acted - submitted <= Counter(batch)
+    if acted - submitted:
+        assert error is not None
+        assert error.may_have_been_sent
+    if error is not None:
+        assert error.submitted_count == submitted.total()
 
 
 @pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
@@ -355,22 +483,30 @@ def test_sizes_are_whole_numbers_within_limits(sync_or_async: Flavour, bad: Any)
                 modica.broadcast_many(NUMBERS, "Kia ora", concurrency=bad)
 
 
-def test_who_leaves_early_is_told_what_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+def test_who_leaves_an_async_bulk_early_cancels_it_and_is_told_what_is_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     gateway = Gateway([])
 
-    async def leave() -> None:
-        http_client = httpx.AsyncClient(transport=httpx.MockTransport(gateway.handle_async))
-        async with AsyncModica("name", "password", http_client=http_client) as modica:
+    async def leave() -> list[str]:
+        async with gateway.bare_client(is_async=True) as modica:
             outcomes = modica.broadcast_many(NUMBERS, "Kia ora", batch_size=2, concurrency=3)
-            async for _ in outcomes:
-                break
-            await outcomes.aclose()  # type: ignore[attr-defined]  # as contextlib.aclosing does
+            async with contextlib.aclosing(outcomes):
+                async for _ in outcomes:
+                    break
             assert len(asyncio.all_tasks()) == 1
+            # One more of the first batch was known; nothing is lost for who goes on.
+            known = [outcome.destination async for outcome in until_interrupted(outcomes)]
+            assert known == NUMBERS[1:2]
+            with pytest.raises(BroadcastInterruptedError) as stop:
+                await anext(outcomes)
+            assert stop.value.cause is None
+            return [*stop.value.batch, "rest", *stop.value.unsent]
 
     with caplog.at_level(logging.WARNING, LOGGER):
-        asyncio.run(leave())
-    first, *others = [record.getMessage() for record in caplog.records]
-    assert first == "a bulk send was left early with 2 requests in flight: their outcomes are not read"
+        assert asyncio.run(leave()) == [*NUMBERS[2:6], "rest", *NUMBERS[6:]]
+    first, *others = caplog.messages
+    assert first.startswith("a bulk send was left early (requests in flight: 2); its iterator yields what is known")
     # Each that was cut off says the same of itself: a mock transport cannot prove that it was not sent.
     assert all(each.startswith("CancelledError: a send that was cut off may have gone out") for each in others)
     assert len(others) <= 2
@@ -396,3 +532,180 @@ def test_not_sent_stays_not_sent(sync_or_async: Flavour) -> None:
     assert (error.may_have_been_sent, error.submitted_count, error.batch) == (False, 0, tuple(NUMBERS))
     assert list(error.unsent) == []
     assert gateway.words == ["unreachable"] * TWICE.attempts
+
+
+# Laziness
+
+
+UNUSED = "nothing was sent: a broadcast_many or send_many sends while it is iterated"
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
+def test_a_bulk_send_that_is_discarded_before_it_is_iterated_warns(is_async: bool, kind: Any) -> None:
+    gateway = Gateway([])
+    modica = gateway.bare_client(is_async=is_async, kind=kind)
+    method = modica.broadcast_many if kind is V1 else modica.send_many
+    with pytest.warns(RuntimeWarning, match=UNUSED) as caught:
+        method(NUMBERS, "Kia ora")
+    assert [(warning.filename, len(caught)) for warning in caught] == [(__file__, 1)]
+    assert gateway.words == []
+
+
+def test_the_warning_stands_on_stderr_of_a_program() -> None:
+    program = """
+from modica_facade import ModicaV2
+modica = ModicaV2("name", "password", base_url="http://127.0.0.1:9/rest/sms/v2")
+modica.send_many(["+64211234567"], "Kia ora")
+kept_to_the_end = modica.send_many(["+64211234567"], "Kia ora")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.count(f"RuntimeWarning: {UNUSED}") == 2
+    assert "<string>:4: RuntimeWarning" in done.stderr
+
+
+def test_who_iterates_or_was_refused_is_not_warned(sync_or_async: Flavour) -> None:
+    with Gateway([]).client(sync_or_async) as modica, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for outcomes in modica.broadcast_many(NUMBERS, "Kia ora"), modica.broadcast_many([], "Kia ora"):
+            list(outcomes)
+        with pytest.raises(InvalidRequestError):
+            modica.broadcast_many(NUMBERS[0], "Kia ora")
+        gc.collect()
+
+
+# What stops a bulk send
+
+
+def test_a_time_limit_around_one_outcome_is_followed_by_the_account() -> None:
+    """Not by a normal end, which would read as if everything had been sent."""
+
+    limits: list[asyncio.Timeout] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if b"+64211234503" in request.content:
+            limits[0].reschedule(asyncio.get_running_loop().time())
+            await asyncio.Event().wait()
+        return httpx.Response(202, json={"id": str(uuid4()), "status": "accepted"})
+
+    async def consume() -> None:
+        http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        modica = AsyncModicaV2("name", "password", base_url="https://v2.invalid", http_client=http_client)
+        outcomes = modica.send_many(NUMBERS, "Kia ora", concurrency=1)
+        known = [(await anext(outcomes)).destination for _ in range(3)]
+        assert known == NUMBERS[:3]
+        limits.append(asyncio.timeout(None))
+        with pytest.raises(TimeoutError):
+            async with limits[0]:
+                await anext(outcomes)
+        for go_on in (anext, list_of):
+            with pytest.raises(BroadcastInterruptedError, match="stopped after 3 submitted: CancelledError") as stop:
+                await go_on(outcomes)
+        assert stop.value.batch == (NUMBERS[3],)
+        assert stop.value.may_have_been_sent
+        assert list(stop.value.unsent) == NUMBERS[4:]
+        assert isinstance(stop.value.cause, asyncio.CancelledError)
+
+    asyncio.run(consume())
+
+
+@pytest.mark.parametrize("exception", [MemoryError, KeyboardInterrupt, TimeoutError, ZeroDivisionError, SystemExit])
+@pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
+def test_an_exception_that_is_not_ours_passes_as_itself_and_then_comes_the_account(
+    kind: Any, exception: type[BaseException], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = Gateway([])
+    modica = gateway.bare_client(is_async=False, kind=kind)
+    perform, calls = modica._perform, itertools.count()
+
+    def fail(call: Any) -> Any:
+        result = perform(call)
+        if next(calls) == 2:
+            raise exception("a time limit of the application")
+        return result
+
+    monkeypatch.setattr(modica, "_perform", fail)
+    if kind is V1:
+        outcomes, size = modica.broadcast_many(iter(NUMBERS), "Kia ora", batch_size=2), 2
+    else:
+        outcomes, size = modica.send_many(iter(NUMBERS), "Kia ora", concurrency=1), 1
+    known = [next(outcomes).destination for _ in range(2 * size)]
+    with pytest.raises(exception, match="a time limit") as passed:
+        next(outcomes)
+    assert passed.value.__notes__ == [f"modica_facade: {caplog.messages[-1]}"]
+    with pytest.raises(BroadcastInterruptedError, match=f"{2 * size} submitted: {exception.__name__};") as stop:
+        next(outcomes)
+    assert known == NUMBERS[: 2 * size]
+    assert stop.value.batch == tuple(NUMBERS[2 * size : 3 * size])
+    assert list(stop.value.unsent) == NUMBERS[3 * size :]
+    assert stop.value.may_have_been_sent
+    assert stop.value.cause is stop.value.__cause__ is passed.value
+
+
+def test_when_one_task_fails_for_a_reason_of_its_own_the_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = Gateway([])
+
+    async def consume() -> None:
+        modica = gateway.bare_client(is_async=True, kind=V2)
+        perform, calls = modica._perform, itertools.count()
+
+        async def fail(call: Any) -> Any:
+            if next(calls) == 0:
+                raise MemoryError
+            await asyncio.sleep(0)
+            return await perform(call)
+
+        monkeypatch.setattr(modica, "_perform", fail)
+        outcomes = modica.send_many(NUMBERS, "Kia ora", concurrency=3)
+        with pytest.raises(MemoryError):
+            await anext(outcomes)
+        assert [outcome.destination async for outcome in until_interrupted(outcomes)] == NUMBERS[1:3]
+        with pytest.raises(BroadcastInterruptedError) as stop:
+            await anext(outcomes)
+        assert (stop.value.batch, list(stop.value.unsent)) == (tuple(NUMBERS[:1]), NUMBERS[3:])
+
+    asyncio.run(consume())
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_when_no_thread_can_be_started_the_calling_one_sends(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of a container. The executor queues the work before it starts a thread for it: nothing is sent twice."""
+    start, started = threading.Thread.start, itertools.count()
+
+    def limited(thread: threading.Thread) -> None:
+        if next(started) >= most:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    gateway = Gateway(["well", "refused"])
+    with gateway.client(Flavour("sync"), V2) as modica:
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        outcomes = list(modica.send_many(NUMBERS * 3, "Kia ora", concurrency=8))
+    assert [outcome.destination for outcome in outcomes] == NUMBERS * 3
+    assert len(gateway.acted) == 29
+    assert Counter(gateway.acted) == Counter(outcome.destination for outcome in outcomes if outcome.ok)
+    assert gateway.most_in_flight <= 8
+
+
+def test_the_cause_is_the_first_failure_in_the_order_of_the_input(sync_or_async: Flavour) -> None:
+    gateway = Gateway(["unauthorised", "down", "lost"])
+    with gateway.client(sync_or_async, V2) as modica:
+        _, error = drive(modica.send_many(NUMBERS, "Kia ora", concurrency=3))
+    assert error is not None
+    assert type(error.cause) is AuthenticationError
+    assert error.__cause__ is error.cause
+
+
+@pytest.mark.parametrize("bad", [None, "", " ", 64211234567, b"+64211234567"])
+def test_send_many_makes_a_failure_of_a_destination_that_cannot_be_one(sync_or_async: Flavour, bad: Any) -> None:
+    gateway = Gateway([])
+    with gateway.client(sync_or_async, V2) as modica:
+        outcomes = list(modica.send_many([NUMBERS[0], bad, NUMBERS[1]], "Kia ora"))
+    assert [(outcome.destination, outcome.ok) for outcome in outcomes] == [
+        (NUMBERS[0], True),
+        (bad, False),
+        (NUMBERS[1], True),
+    ]
+    assert outcomes[1].status == "failure"
+    assert "destination" in outcomes[1].reason
+    assert gateway.acted == NUMBERS[:2]

@@ -409,9 +409,11 @@ def test_sync_and_async_are_the_same_but_for_await_and_a_short_list() -> None:
         for old, new in (
             (r"async (def|for|with) ", r"\1 "),
             (r"\bawait ", ""),
-            (r"\bAsync(Modica|Iterator|Transport|Client|Generator)", r"\1"),
+            (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
+            (r"\bAsync(Modica|Transport|Client|OutcomeGenerator)", r"\1"),
             (r"_Async", "_Sync"),
             (r"_transport\._async", "_transport._sync"),
+            (r"\banext\b", "next"),
             (r"__a(enter|exit)__", r"__\1__"),
             (r"\ba(close|closing)\b", r"\1"),
             (

@@ -49,7 +49,9 @@ def test_a_model_survives_pickling_and_copying(model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [model for model in MODELS if attrs.has(type(model))], ids=lambda model: type(model).__name__
+    "model",
+    [model for model in MODELS if not isinstance(model, BroadcastResult)],
+    ids=lambda model: type(model).__name__,
 )
 def test_a_model_is_frozen_and_every_field_counts_but_raw(model: Any) -> None:
     for field in attrs.fields(type(model)):
@@ -158,15 +160,11 @@ def test_the_repr_of_a_broadcast_result_counts_and_holds_no_numbers() -> None:
     assert repr(BroadcastResult([ACCEPTED, REFUSED, ACCEPTED])) == "BroadcastResult(submitted=2, failed=1)"
 
 
-def test_a_result_of_rows_is_the_result_of_their_outcomes() -> None:
-    rows = [("+64211234567", "1", "success", None), ("X", None, "failure", "Invalid destination (X)")]
-    outcomes = [BroadcastOutcome(*row) for row in rows]
-    result = BroadcastResult.of(rows)
-    assert result == BroadcastResult(outcomes)
-    assert hash(result) == hash(BroadcastResult(outcomes))
-    assert list(result) == outcomes
-    assert (result[0], result[-1], result[:1]) == (outcomes[0], outcomes[1], (outcomes[0],))
-    assert (result.submitted, result.failed, result.ok) == ((outcomes[0],), (outcomes[1],), False)
-    assert repr(result) == "BroadcastResult(submitted=1, failed=1)"
-    assert pickle.loads(pickle.dumps(result)) == result
-    assert result != rows
+def test_a_broadcast_result_is_frozen_and_each_part_of_it_is_made_once() -> None:
+    result = BroadcastResult(iter([ACCEPTED, REFUSED]))
+    for name in ("submitted", "failed", "ok"):
+        with pytest.raises(AttributeError):
+            setattr(result, name, ())
+    assert result[0] is result[0] is next(iter(result)) is result.submitted[0] is ACCEPTED
+    assert result.submitted is result.submitted
+    assert result.failed is result.failed

@@ -132,6 +132,13 @@ class TestRequests:
             broadcast(destinations)
         assert error.value.field == "destinations"
 
+    def test_none_at_all_is_not_told_to_use_broadcast_many(self) -> None:
+        with pytest.raises(errors.InvalidRequestError, match="1 to 1000 destinations, not 0") as error:
+            broadcast([])
+        assert "broadcast_many" not in str(error.value)
+        with pytest.raises(errors.InvalidRequestError, match="not 1001; use broadcast_many"):
+            broadcast(NUMBERS[:1] * 1001)
+
     def test_any_iterable_of_destinations_will_do(self) -> None:
         assert broadcast(iter(NUMBERS)).body == broadcast(tuple(NUMBERS)).body == broadcast(dict.fromkeys(NUMBERS)).body
 
@@ -218,9 +225,36 @@ class TestBroadcast:
         result = to_result(broadcast([NUMBERS[0]] * 2), answer(twice))
         assert [outcome.id for outcome in result] == ["1", "5"]
 
-    def test_a_number_that_the_gateway_spells_its_own_way_is_kept_as_it_says(self) -> None:
-        result = to_result(broadcast(["0211234567"]), answer([ROWS[0]]))
-        assert result[0].destination == NUMBERS[0]
+    def test_a_number_that_the_gateway_writes_in_its_own_way_is_kept_as_it_was_given(self) -> None:
+        result = to_result(broadcast(["021 123 4567"]), answer([ROWS[0]]))
+        assert list(result) == [BroadcastOutcome("021 123 4567", "1", "success")]
+
+    @pytest.mark.parametrize(
+        ("rows", "certain"),
+        [
+            # about somebody else
+            ([ROWS[0], ROWS[1], ROWS[2] | {"destination": "+61499999999"}], [0, 1]),
+            ([row | {"destination": f"+6149999999{place}"} for place, row in enumerate(ROWS)], []),
+            ([row | {"destination": ""} for row in ROWS], []),
+            # about one of them twice, and about another not at all
+            ([ROWS[0], ROWS[0] | {"id": 5}, ROWS[1]], [1]),
+            ([ROWS[1], ROWS[1] | {"status": "success", "id": 5}, ROWS[2]], [2]),
+            # one id for two messages
+            ([ROWS[0], ROWS[1], ROWS[2] | {"id": 1}], [1]),
+            # more than were asked for
+            ([*ROWS, ROWS[2] | {"id": 5}], [0, 1]),
+            ([*ROWS, ROWS[2] | {"id": 5, "destination": "+61499999999"}], [0, 1, 2]),
+        ],
+    )
+    def test_the_right_number_of_rows_is_no_success_without_one_for_each_destination(
+        self, rows: list[Any], certain: list[int]
+    ) -> None:
+        for each in (rows, rows[::-1]):
+            with pytest.raises(errors.UnexpectedResponseError, match=f"certain for {len(certain)} of 3") as error:
+                to_result(broadcast(reference="order-42"), answer(each))
+            assert list(error.value.outcomes) == [OUTCOMES[place] for place in certain]
+            assert error.value.may_have_been_sent
+            assert error.value.reference == "order-42"
 
     @pytest.mark.parametrize(
         "row",
@@ -240,8 +274,10 @@ class TestBroadcast:
             ROWS[0] | {"message": 5},
         ],
     )
-    def test_a_row_that_makes_no_sense_is_never_success_and_never_failure(self, row: Any) -> None:
-        with pytest.raises(errors.UnexpectedResponseError, match="2 readable results for 3") as error:
+    def test_a_malformed_row_is_never_success_and_never_failure(self, row: Any) -> None:
+        with pytest.raises(
+            errors.UnexpectedResponseError, match="3 results are certain for 2 of 3 destinations"
+        ) as error:
             to_result(broadcast(), answer([row, *ROWS[1:]]))
         assert error.value.may_have_been_sent
         assert list(error.value.outcomes) == OUTCOMES[1:]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from .. import _v1, _v2
-from .._bulk import Batch, Bulk, check_count
+from .._bulk import AsyncOutcomeGenerator, Batch, Bulk, check_count
 from .._calls import MAX_IN_FLIGHT, Call, to_result
 from .._retry import RetryPolicy
 from ..errors import ConfigurationError, ModicaError
 from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
-from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2, warn_abandoned
+from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2
 
 if TYPE_CHECKING:
     # httpx is most of what importing the package would cost. The first client brings it; a process that only receives
@@ -68,33 +68,40 @@ class _AsyncClient(BaseClient):
                 return to_result(call, outcome)
             await asyncio.sleep(wait)
 
-    async def _try(self, call: Call[T]) -> T | ModicaError:
+    async def _try(self, bulk: Bulk, batch: Batch) -> None:
+        if (call := bulk.start(batch)) is None:
+            return
         try:
-            return await self._perform(call)
+            result: Any = await self._perform(call)
         except ModicaError as error:
-            return error
+            result = error
+        bulk.record(batch, result)
 
-    async def _many(self, bulk: Bulk, concurrency: int) -> AsyncIterator[BroadcastOutcome]:
+    async def _many(self, bulk: Bulk, concurrency: int) -> AsyncGenerator[BroadcastOutcome, None]:
         import asyncio
 
-        in_flight: deque[tuple[Batch, asyncio.Task[Any]]] = deque()
+        in_flight: deque[tuple[Batch, asyncio.Task[None]]] = deque()
         try:
-            while True:
-                while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
-                    in_flight.append((batch, asyncio.create_task(self._try(batch.call))))
-                if not in_flight:
-                    break
-                batch, task = in_flight[0]
-                result = await task
-                in_flight.popleft()
-                for outcome in bulk.record(batch, result):
-                    yield outcome
-        finally:
-            warn_abandoned(in_flight)
-            for _, task in in_flight:
-                task.cancel()
+            with bulk:
+                while True:
+                    while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
+                        in_flight.append((batch, asyncio.create_task(self._try(bulk, batch))))
+                    if not in_flight:
+                        break
+                    batch, task = in_flight[0]
+                    await task
+                    in_flight.popleft()
+                    for outcome in batch.outcomes:
+                        yield outcome
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                # Cancelled or left early: whoever did that does not want to wait for the answers.
+                for _, task in in_flight:
+                    task.cancel()
             await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
-        bulk.raise_if_interrupted()
+            raise
+        while (last := bulk.rest()) is not None:
+            yield last
 
     async def aclose(self) -> None:
         """Close the connections. An ``http_client`` that was given stays open. Calling again does nothing."""
@@ -220,7 +227,8 @@ class AsyncModica(RestV1, _AsyncClient):
             One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
 
         Raises:
-            ModicaError: as `send`. An UnexpectedResponseError has the readable part of the answer in ``outcomes``.
+            ModicaError: as `send`. An UnexpectedResponseError has in ``outcomes`` those results of the answer that are
+                certainly about one of the destinations; nothing is known of the others.
         """
         call = _v1.broadcast(
             destinations,
@@ -249,7 +257,7 @@ class AsyncModica(RestV1, _AsyncClient):
         sms_class: int | None = None,
         batch_size: int = 1000,
         concurrency: int = 4,
-    ) -> AsyncIterator[BroadcastOutcome]:
+    ) -> AsyncGenerator[BroadcastOutcome, None]:
         """Send one text to any number of destinations, in broadcasts of ``batch_size``, several in flight.
 
         Args:
@@ -266,12 +274,16 @@ class AsyncModica(RestV1, _AsyncClient):
             concurrency: how many batches may be in flight, 1 to 100.
 
         Yields:
-            One outcome a destination, in the order given.
+            One outcome a destination, in the order given. Nothing is sent until you iterate; leaving the loop early
+            stops the send.
 
         Raises:
             InvalidRequestError: at once, for content and options.
-            BroadcastInterruptedError: a batch failed, after every known outcome was yielded. Nothing is repeated that
-                may have been sent, nothing is dropped: ``batch`` and ``unsent`` have the rest.
+            BroadcastInterruptedError: a batch or ``destinations`` failed, after every known outcome was yielded.
+                Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent`` have the
+                rest. An exception from elsewhere (KeyboardInterrupt, a worker's time limit, cancellation) passes as
+                itself, with a note; keep the iterator, the next ``anext()`` goes on with what is known and then raises
+                this. So does every later one.
         """
         call = _v1.broadcasts(
             content,
@@ -285,7 +297,8 @@ class AsyncModica(RestV1, _AsyncClient):
         )
         size = check_count("batch_size", batch_size, _v1.MAX_DESTINATIONS)
         limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
-        return self._many(Bulk(destinations, call, size), limit)
+        bulk = Bulk(destinations, call, size)
+        return AsyncOutcomeGenerator(bulk, self._many(bulk, limit))
 
     async def get(self, message_id: str | int) -> Message:
         """Fetch a stored message.
@@ -386,7 +399,7 @@ class AsyncModicaV2(RestV2, _AsyncClient):
         sms_class: int | None = None,
         integration_id: str | UUID | None = None,
         concurrency: int = 16,
-    ) -> AsyncIterator[BroadcastOutcome]:
+    ) -> AsyncGenerator[BroadcastOutcome, None]:
         """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
 
         Args:
@@ -402,14 +415,18 @@ class AsyncModicaV2(RestV2, _AsyncClient):
             concurrency: how many sends may be in flight, 1 to 100.
 
         Yields:
-            One outcome a destination, in the order given. A refused destination is an outcome, not an exception; an
-            accepted one has status ``"success"`` ; whether it was delivered is reported by its receipts.
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception, and
+            so is one that cannot be sent to (empty, not a str); an accepted one has status ``"success"``; whether it
+            was delivered is reported by its receipts. Nothing is sent until you iterate; leaving the loop early stops
+            the send.
 
         Raises:
             InvalidRequestError: at once, for content and options.
-            BroadcastInterruptedError: a send failed for another reason than its destination, after every known outcome
-                was yielded. Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent``
-                have the rest.
+            BroadcastInterruptedError: a send failed for another reason than its destination, or ``destinations``
+                failed, after every known outcome was yielded. Nothing is repeated that may have been sent, nothing is
+                dropped: ``batch`` and ``unsent`` have the rest. An exception from elsewhere (KeyboardInterrupt, a
+                worker's time limit, cancellation) passes as itself, with a note; keep the iterator, the next
+                ``anext()`` goes on with what is known and then raises this. So does every later one.
         """
         call = _v2.sends(
             content,
@@ -423,7 +440,7 @@ class AsyncModicaV2(RestV2, _AsyncClient):
         )
         limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
         bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
-        return self._many(bulk, limit)
+        return AsyncOutcomeGenerator(bulk, self._many(bulk, limit))
 
     async def get(self, message_id: str | UUID) -> Message:
         """Fetch a stored message, its delivery status included.

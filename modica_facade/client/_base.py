@@ -6,7 +6,6 @@ import logging
 import os
 import random
 import time
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from .. import _v1, _v2
@@ -123,13 +122,6 @@ def _credential(name: str, value: str | None, variable: str) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise ConfigurationError(f"{name} must be printable text")
     return value
-
-
-def warn_abandoned(in_flight: Collection[Any]) -> None:
-    if in_flight:
-        _log.warning(
-            "a bulk send was left early with %d requests in flight: their outcomes are not read", len(in_flight)
-        )
 
 
 class RestV1:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from .. import _v1, _v2
-from .._bulk import Batch, Bulk, check_count
+from .._bulk import Batch, Bulk, OutcomeGenerator, check_count
 from .._calls import MAX_IN_FLIGHT, Call, to_result
 from .._retry import RetryPolicy
 from ..errors import ConfigurationError, ModicaError
 from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
-from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2, warn_abandoned
+from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2
 
 if TYPE_CHECKING:
     # httpx is most of what importing the package would cost. The first client brings it; a process that only receives
@@ -66,34 +66,57 @@ class _SyncClient(BaseClient):
                 return to_result(call, outcome)
             time.sleep(wait)
 
-    def _try(self, call: Call[T]) -> T | ModicaError:
+    def _try(self, bulk: Bulk, batch: Batch) -> None:
+        if (call := bulk.start(batch)) is None:
+            return
         try:
-            return self._perform(call)
+            result: Any = self._perform(call)
         except ModicaError as error:
-            return error
+            result = error
+        bulk.record(batch, result)
 
-    def _one_by_one(self, bulk: Bulk) -> Iterator[BroadcastOutcome]:
-        while (batch := bulk.next_batch()) is not None:
-            yield from bulk.record(batch, self._try(batch.call))
-        bulk.raise_if_interrupted()
+    def _one_by_one(self, bulk: Bulk) -> Generator[BroadcastOutcome, None, None]:
+        with bulk:
+            while (batch := bulk.next_batch()) is not None:
+                self._try(bulk, batch)
+                yield from batch.outcomes
 
-    def _many(self, bulk: Bulk, concurrency: int) -> Iterator[BroadcastOutcome]:
-        from concurrent.futures import ThreadPoolExecutor
+    def _many(self, bulk: Bulk, concurrency: int) -> Generator[BroadcastOutcome, None, None]:
+        from concurrent.futures import Future, ThreadPoolExecutor
 
-        in_flight: deque[tuple[Batch, Future[Any]]] = deque()
-        with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads:
+        in_flight: deque[tuple[Batch, Future[None]]] = deque()
+        waiting: deque[tuple[Batch, Future[None]]] = deque()
+
+        def try_next() -> None:
             try:
-                while True:
-                    while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
-                        in_flight.append((batch, threads.submit(self._try, batch.call)))
-                    if not in_flight:
-                        break
-                    batch, future = in_flight.popleft()
-                    yield from bulk.record(batch, future.result())
-            finally:
-                # A thread cannot be stopped in the middle of a send: leaving the block waits for it.
-                warn_abandoned(in_flight)
-        bulk.raise_if_interrupted()
+                batch, done = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                self._try(bulk, batch)
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
+        # A thread cannot be stopped in the middle of a send: leaving the executor waits for all of them.
+        with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads, bulk:
+            while True:
+                while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
+                    in_flight.append((batch, Future()))
+                    waiting.append(in_flight[-1])
+                    try:
+                        threads.submit(try_next)
+                    except RuntimeError:
+                        # No thread can be started, so this one sends. The executor may have queued it all the same, for
+                        # a thread that is free later: what it runs is `try_next`, and each batch is taken once.
+                        try_next()
+                if not in_flight:
+                    break
+                batch, done = in_flight[0]
+                done.result()
+                in_flight.popleft()
+                yield from batch.outcomes
 
     def close(self) -> None:
         """Close the connections. An ``http_client`` that was given stays open. Calling again does nothing."""
@@ -220,7 +243,8 @@ class Modica(RestV1, _SyncClient):
             One outcome a destination, in the order given. A refused destination is an outcome, not an exception.
 
         Raises:
-            ModicaError: as `send`. An UnexpectedResponseError has the readable part of the answer in ``outcomes``.
+            ModicaError: as `send`. An UnexpectedResponseError has in ``outcomes`` those results of the answer that are
+                certainly about one of the destinations; nothing is known of the others.
         """
         call = _v1.broadcast(
             destinations,
@@ -248,7 +272,7 @@ class Modica(RestV1, _SyncClient):
         mask: str | None = None,
         sms_class: int | None = None,
         batch_size: int = 1000,
-    ) -> Iterator[BroadcastOutcome]:
+    ) -> Generator[BroadcastOutcome, None, None]:
         """Send one text to any number of destinations, in broadcasts of ``batch_size``.
 
         Args:
@@ -264,12 +288,16 @@ class Modica(RestV1, _SyncClient):
             batch_size: destinations in one request, 1 to 1000 (published specification).
 
         Yields:
-            One outcome a destination, in the order given.
+            One outcome a destination, in the order given. Nothing is sent until you iterate; leaving the loop early
+            stops the send.
 
         Raises:
             InvalidRequestError: at once, for content and options.
-            BroadcastInterruptedError: a batch failed, after every known outcome was yielded. Nothing is repeated that
-                may have been sent, nothing is dropped: ``batch`` and ``unsent`` have the rest.
+            BroadcastInterruptedError: a batch or ``destinations`` failed, after every known outcome was yielded.
+                Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent`` have the
+                rest. An exception from elsewhere (KeyboardInterrupt, a worker's time limit, cancellation) passes as
+                itself, with a note; keep the iterator, the next ``next()`` goes on with what is known and then raises
+                this. So does every later one.
         """
         call = _v1.broadcasts(
             content,
@@ -282,7 +310,8 @@ class Modica(RestV1, _SyncClient):
             sms_class=sms_class,
         )
         size = check_count("batch_size", batch_size, _v1.MAX_DESTINATIONS)
-        return self._one_by_one(Bulk(destinations, call, size))
+        bulk = Bulk(destinations, call, size)
+        return OutcomeGenerator(bulk, self._one_by_one(bulk))
 
     def get(self, message_id: str | int) -> Message:
         """Fetch a stored message.
@@ -383,7 +412,7 @@ class ModicaV2(RestV2, _SyncClient):
         sms_class: int | None = None,
         integration_id: str | UUID | None = None,
         concurrency: int = 16,
-    ) -> Iterator[BroadcastOutcome]:
+    ) -> Generator[BroadcastOutcome, None, None]:
         """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
 
         Args:
@@ -399,14 +428,18 @@ class ModicaV2(RestV2, _SyncClient):
             concurrency: how many sends may be in flight, 1 to 100.
 
         Yields:
-            One outcome a destination, in the order given. A refused destination is an outcome, not an exception; an
-            accepted one has status ``"success"`` ; whether it was delivered is reported by its receipts.
+            One outcome a destination, in the order given. A refused destination is an outcome, not an exception, and
+            so is one that cannot be sent to (empty, not a str); an accepted one has status ``"success"``; whether it
+            was delivered is reported by its receipts. Nothing is sent until you iterate; leaving the loop early stops
+            the send.
 
         Raises:
             InvalidRequestError: at once, for content and options.
-            BroadcastInterruptedError: a send failed for another reason than its destination, after every known outcome
-                was yielded. Nothing is repeated that may have been sent, nothing is dropped: ``batch`` and ``unsent``
-                have the rest.
+            BroadcastInterruptedError: a send failed for another reason than its destination, or ``destinations``
+                failed, after every known outcome was yielded. Nothing is repeated that may have been sent, nothing is
+                dropped: ``batch`` and ``unsent`` have the rest. An exception from elsewhere (KeyboardInterrupt, a
+                worker's time limit, cancellation) passes as itself, with a note; keep the iterator, the next
+                ``next()`` goes on with what is known and then raises this. So does every later one.
         """
         call = _v2.sends(
             content,
@@ -420,7 +453,7 @@ class ModicaV2(RestV2, _SyncClient):
         )
         limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
         bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
-        return self._many(bulk, limit)
+        return OutcomeGenerator(bulk, self._many(bulk, limit))
 
     def get(self, message_id: str | UUID) -> Message:
         """Fetch a stored message, its delivery status included.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, closing
 from datetime import datetime
 from typing import assert_type
 from uuid import UUID
@@ -42,23 +43,31 @@ def blocking(when: datetime) -> None:
         assert_type(result, BroadcastResult)
         assert_type(result[0], BroadcastOutcome)
         assert_type(result[:1], tuple[BroadcastOutcome, ...])
-        assert_type(modica.broadcast_many(iter(["+64211234567"]), "Kia ora"), Iterator[BroadcastOutcome])
+        assert_type(result.submitted[0].id, str)
+        assert_type(result.failed[0].id, str | None)
+        everybody: list[BroadcastOutcome] = [*result.submitted, *result.failed]
+        assert_type(BroadcastResult(iter(everybody)).ok, bool)
+        assert_type(modica.broadcast_many(iter(["+64211234567"]), "Kia ora"), Generator[BroadcastOutcome, None, None])
+        with closing(modica.broadcast_many([], "Kia ora")) as outcomes:
+            assert_type(next(outcomes).reason, str | None)
         assert_type(modica.with_options(timeout=5), Modica)
 
 
 async def asynchronous() -> None:
     async with AsyncModica() as modica:
         assert_type(await modica.send("+64211234567", "Kia ora"), SubmittedMessage)
-        assert_type(modica.broadcast_many([], "Kia ora", concurrency=2), AsyncIterator[BroadcastOutcome])
+        assert_type(modica.broadcast_many([], "Kia ora", concurrency=2), AsyncGenerator[BroadcastOutcome, None])
         async for outcome in modica.broadcast_many([], "Kia ora"):
             assert_type(outcome.id, str | None)
+        async with aclosing(modica.broadcast_many([], "Kia ora")) as outcomes:
+            assert_type(await anext(outcomes), BroadcastOutcome)
     async with AsyncModicaV2() as v2:
         assert_type(await v2.get(UUID(int=1)), Message)
 
 
 def version_two(modica: ModicaV2) -> None:
     assert_type(modica.send("+64211234567", "Kia ora", integration_id=UUID(int=1)), SubmittedMessage)
-    assert_type(modica.send_many(["+64211234567"], "Kia ora"), Iterator[BroadcastOutcome])
+    assert_type(modica.send_many(["+64211234567"], "Kia ora"), Generator[BroadcastOutcome, None, None])
     modica.broadcast(["+64211234567"], "Kia ora")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     modica.send("+64211234567", "Kia ora", expires="2030-01-01T00:00:00Z")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
