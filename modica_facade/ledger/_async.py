@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar
 from uuid import UUID
 
-from ..errors import NotSentError
+from ..errors import ConfigurationError, NotSentError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
@@ -44,12 +44,21 @@ class AsyncLedger:
         ConfigurationError: as for `Ledger`.
     """
 
+    # For the repr of one that could not be made: the traceback that says so shows it.
+    _place = ""
+
     def __init__(self, url_or_path: str | os.PathLike[str], *, prefix: str = "modica_") -> None:
-        self._database = Database(url_or_path, prefix)
+        try:
+            self._database = Database(url_or_path, prefix)
+        except ConfigurationError as error:
+            # Services that collect errors show every frame with its locals.
+            del url_or_path
+            raise error.with_traceback(None) from None
+        self._place = f"{self._database.dialect.name}, prefix={prefix!r}"
         self._threads = Threads()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._database.dialect.name}, prefix={self._database.prefix!r})"
+        return f"{type(self).__name__}({self._place})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a ledger holds connections; make one where it is needed")
@@ -356,6 +365,7 @@ class Threads:
         """End the threads, after what they are at."""
         if self._executor is not None:
             self._executor.shutdown(wait=False)
+            self._executor = None
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """One blocking operation, in a thread."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from uuid import UUID
 
+from ..errors import ConfigurationError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
@@ -47,11 +48,20 @@ class Ledger:
         ConfigurationError: another URL scheme, or psycopg is not installed.
     """
 
+    # For the repr of one that could not be made: the traceback that says so shows it.
+    _place = ""
+
     def __init__(self, url_or_path: str | os.PathLike[str], *, prefix: str = "modica_") -> None:
-        self._database = Database(url_or_path, prefix)
+        try:
+            self._database = Database(url_or_path, prefix)
+        except ConfigurationError as error:
+            # Services that collect errors show every frame with its locals.
+            del url_or_path
+            raise error.with_traceback(None) from None
+        self._place = f"{self._database.dialect.name}, prefix={prefix!r}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._database.dialect.name}, prefix={self._database.prefix!r})"
+        return f"{type(self).__name__}({self._place})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a ledger holds connections; make one where it is needed")
