@@ -1,21 +1,24 @@
 """What changes in your code with the move from REST v1 to v2: ``python -m modica_facade.migration PATH``.
 
 Source text goes in, findings come out (`find`, pure); nothing is imported, run or rewritten. Exit codes: 0 nothing to
-change, 1 findings, 2 wrong usage, or nothing found although something could not be read.
+change, 1 findings, 2 nothing found, but not everything could be read or followed (or wrong usage), 3 both.
 
 Whose ``.broadcast`` is that? Each file is read alone and names are followed through it: imports and their aliases,
 assignments, ``with ... as``, ``for``, annotations, ``self.`` attributes, return values of functions, subclasses. What
 nothing in the file explains counts as a client if its name says so: ``modica``, ``modica_client``, ``app.modica``.
 
+Listed as not followed: clients that are put into a dict, list, tuple or set, and notebooks, which are not read.
+
 Not seen, so search for these by hand: a client under another name that came from another file, or as an argument
 without an annotation; arguments in ``**options``; names in strings (``getattr``, ``mock.patch``); ids kept in a column
-of integers; environment variables and URLs set outside Python; notebooks and templates.
+of integers; environment variables and URLs set outside Python; templates.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib.util
 import json
 import os
@@ -31,9 +34,11 @@ from typing import NamedTuple
 _Kinds = set[str]
 
 # A kind says what an expression is: "module" (of this package), the name of one of its classes for an instance,
-# "type X" for such a class itself, "-> X" for something else that gives an X when called, "int", or "other".
+# "type X" for such a class itself, "-> X" for something else that gives an X when called, "outcomes" for anything to be
+# iterated that holds a BroadcastOutcome each, "int", or "other".
 _V1 = {"Modica": "ModicaV2", "AsyncModica": "AsyncModicaV2"}
 _CLIENTS = _V1.keys() | _V1.values()
+_CLASSES_OF_V1 = {f"type {name}": name for name in _V1}
 _WITH_ID = {"SubmittedMessage", "Message", "BroadcastOutcome", "DeliveryReceipt", "InboundMessage"}
 _NEVER_RAISED = {
     "InvalidJSONError": "catch RejectedError",
@@ -54,8 +59,13 @@ _METHODS = {
     "send": "-> SubmittedMessage",
     "get": "-> Message",
     "broadcast": "-> BroadcastResult",
-    "broadcast_many": "-> BroadcastResult",  # both are iterables of BroadcastOutcome
-    "send_many": "-> BroadcastResult",
+    "broadcast_many": "-> outcomes",
+    "send_many": "-> outcomes",
+}
+_OF_A_RESULT = {
+    "ok": "ask all(each.ok for each in outcomes)",
+    "submitted": "keep those that are .ok",
+    "failed": "keep those that are not .ok",
 }
 _ALWAYS_NONE = {
     ("SubmittedMessage", "location"): "there is no Location: build on id",
@@ -65,7 +75,8 @@ _ALWAYS_NONE = {
     ("InboundMessage", "reference"): "match replies by source and time",
 }
 _CODES = {"send_failed", "invalid_json", "missing_attrib", "invalid_attrib", "broadcast_limit", "400", "422"}
-_SAME_IN_AND_OUT = {"list", "tuple", "sorted", "iter", "enter_context", "enter_async_context"}
+_SAME_ELEMENTS = {"list", "tuple", "sorted", "iter"}
+_SAME_IN_AND_OUT = {"enter_context", "enter_async_context"}
 _OPEN_ANNOTATIONS = {"Optional", "Union", "Annotated", "Final", "ClassVar"}
 _ITERABLE_ANNOTATIONS = {
     *("list", "tuple", "Iterable", "Iterator", "Sequence", "Generator"),
@@ -82,7 +93,7 @@ class Finding(NamedTuple):
         line: counted from 1.
         column: in characters, counted from 1.
         rule: what kind of finding it is: ``v1-client``, ``broadcast``, ``expires``, ``int-id``, ``base-url``,
-            ``exception``, ``error-code``, ``lost-field`` or ``generated-v1``.
+            ``lazy-result``, ``exception``, ``error-code``, ``lost-field`` or ``generated-v1``.
         what: what does not stay as it is.
         action: what to do about it.
     """
@@ -94,6 +105,20 @@ class Finding(NamedTuple):
     action: str
 
 
+class Unfollowed(NamedTuple):
+    """A place where a client goes out of sight.
+
+    Attributes:
+        line: counted from 1; 0 for a whole file.
+        column: in characters, counted from 1; 0 for a whole file.
+        reason: what is not followed.
+    """
+
+    line: int
+    column: int
+    reason: str
+
+
 def find(source: str) -> list[Finding]:
     """The places of one file that change, in their order.
 
@@ -101,13 +126,18 @@ def find(source: str) -> list[Finding]:
         source: Python source, lines ended by line feeds.
 
     Raises:
-        SyntaxError: it is no Python that this Python understands.
+        SyntaxError: this version of Python cannot parse it.
         RecursionError: it is nested more deeply than anybody writes.
     """
+    return _examine(source)[0]
+
+
+def _examine(source: str) -> tuple[list[Finding], list[Unfollowed]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of that code, not ours
         tree = ast.parse(source)
-    return sorted(set(_File(tree, source.split("\n")).findings()))
+    file = _File(tree, source.split("\n"))
+    return sorted(set(file.findings())), sorted(set(file.unfollowed()))
 
 
 class _Variable:
@@ -271,15 +301,11 @@ class _File:
                 members = {member for kind in self._kinds(owner, scope) if (member := _member(kind, attribute))}
                 return members or self._attribute(owner, attribute, scope) or _called(attribute)
             case ast.Call(func=function, args=arguments):
-                if arguments and _last_name(function) in _SAME_IN_AND_OUT:
-                    return self._kinds(arguments[0], scope)
-                if _is_int(function):
-                    return {"int"}
-                # What has the name of a class gives something else than a client, whatever it is then called.
-                unknown = {"other"} if _last_name(function)[:1].isupper() else set[str]()
-                return _given(self._kinds(function, scope)) or unknown
-            case ast.Await(value=value) | ast.NamedExpr(value=value) | ast.Subscript(value=value, slice=ast.Slice()):
+                return self._call_kinds(function, arguments, scope)
+            case ast.Await(value=value) | ast.NamedExpr(value=value):
                 return self._kinds(value, scope)
+            case ast.Subscript(value=value, slice=ast.Slice()):
+                return _collected(self._kinds(value, scope))
             case ast.Subscript(value=value):
                 return _elements(self._kinds(value, scope))
             case ast.IfExp(body=first, orelse=second):
@@ -290,6 +316,20 @@ class _File:
                 return {"int"}
             case _:
                 return set()
+
+    def _call_kinds(self, function: ast.expr, arguments: Sequence[ast.expr], scope: _Scope) -> _Kinds:
+        name = _last_name(function)
+        if arguments and name in _SAME_IN_AND_OUT:
+            return self._kinds(arguments[0], scope)
+        if arguments and name in _SAME_ELEMENTS:
+            return _collected(self._kinds(arguments[0], scope))
+        if arguments and name == "cast":
+            return self._annotated(arguments[0], scope)
+        if _is_int(function):
+            return {"int"}
+        # What has the name of a class gives something else than a client, whatever it is then called.
+        unknown = {"other"} if name[:1].isupper() else set[str]()
+        return _given(self._kinds(function, scope)) or unknown
 
     def _named(self, name: str, scope: _Scope) -> _Kinds:
         around: _Scope | None = scope
@@ -324,7 +364,7 @@ class _File:
                 if _last_name(generic) in _OPEN_ANNOTATIONS:
                     return kinds
                 if _last_name(generic) in _ITERABLE_ANNOTATIONS:
-                    return (kinds & _CLIENTS) | ({"BroadcastResult"} if "BroadcastOutcome" in kinds else set())
+                    return (kinds & _CLIENTS) | ({"outcomes"} if "BroadcastOutcome" in kinds else set())
                 return set()
             case None:
                 return set()
@@ -351,12 +391,12 @@ class _File:
                     yield from self._check_attribute(node, scope)
                 case ast.Call():
                     yield from self._check_call(node, scope)
-                case ast.Compare(left=left, comparators=others):
-                    yield from self._check_comparison([left, *others])
-                case ast.Match(subject=subject, cases=cases):
-                    patterns = [part for case in cases for part in ast.walk(case.pattern)]
-                    values = [pattern.value for pattern in patterns if isinstance(pattern, ast.MatchValue)]
-                    yield from self._check_comparison([subject, *values])
+                case ast.Subscript(ctx=ast.Load()):
+                    yield from self._check_lazy(node, node.value, scope, "cannot be indexed")
+                case ast.AnnAssign() | ast.arg() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                    yield from self._check_quoted(node, scope)
+                case ast.Compare() | ast.Match():
+                    yield from self._check_comparison(node)
                 case ast.Constant(value=str(text)):
                     yield from self._check_text(node, text)
                 case ast.keyword(arg=str(name)):
@@ -364,12 +404,23 @@ class _File:
                 case _:
                     pass
 
+    def unfollowed(self) -> Iterator[Unfollowed]:
+        """Where a v1 client is put into a dict, list, tuple or set."""
+        for node, scope in self._nodes:
+            for element in _elements_put_together(node):
+                if not self._kinds(element, scope).isdisjoint(_V1):
+                    reason = "a client is put among others here; where it is used from there, search by hand"
+                    yield Unfollowed(*self._position(element), reason)
+
     def _finding(self, node: ast.AST, rule: str, what: str, action: str) -> Finding:
+        return Finding(*self._position(node), rule, what, action)
+
+    def _position(self, node: ast.AST) -> tuple[int, int]:
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         if isinstance(node, ast.Attribute):  # its name: it may stand many lines below its object
             line, offset = node.end_lineno or line, (node.end_col_offset or offset) - len(node.attr.encode())
         before = self._lines[line - 1].encode()[:offset]  # the tree counts bytes
-        return Finding(line, len(before.decode(errors="replace")) + 1, rule, what, action)
+        return line, len(before.decode(errors="replace")) + 1
 
     def _check_import(self, node: ast.Import | ast.ImportFrom) -> Iterator[Finding]:
         if any(_comes_from(node, alias, "modica_gateway_v1") for alias in node.names):
@@ -397,11 +448,40 @@ class _File:
             elif name in _NEVER_RAISED:
                 yield self._finding(node, "exception", f"{name} is never raised by v2", _NEVER_RAISED[name])
 
+    def _check_quoted(
+        self, node: ast.AnnAssign | ast.arg | ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope
+    ) -> Iterator[Finding]:
+        """Clients in annotations that are quoted, whole or in part."""
+        annotation = node.returns if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else node.annotation
+        for quoted in ast.walk(annotation or ast.Pass()):
+            if isinstance(quoted, ast.Constant) and isinstance(quoted.value, str):
+                for part in _parsed(quoted.value):
+                    for kind in self._kinds(part, scope) & _CLASSES_OF_V1.keys():
+                        yield self._quoted_finding(quoted, _CLASSES_OF_V1[kind])
+
+    def _quoted_finding(self, quoted: ast.Constant, name: str) -> Finding:
+        finding = self._client_finding(quoted, name)
+        at = self._lines[finding.line - 1].find(name, finding.column - 1)
+        return finding._replace(column=at + 1) if at >= 0 else finding
+
+    def _check_lazy(
+        self, node: ast.expr, value: ast.expr, scope: _Scope, cannot: str, instead: str = ""
+    ) -> Iterator[Finding]:
+        if "BroadcastResult" in self._kinds(value, scope):
+            collect = "collect it first, outcomes = list(modica.send_many(...))"
+            what = f"send_many gives an iterator, which {cannot}"
+            yield self._finding(node, "lazy-result", what, f"{collect}{instead and f', and {instead}'}")
+
     def _check_attribute(self, node: ast.Attribute, scope: _Scope) -> Iterator[Finding]:
         if self._v1_method(node, scope) in ("broadcast", "broadcast_many"):
             yield self._finding(
-                node, "broadcast", f"v2 has no {node.attr}", "use send_many: one request each, the same outcomes"
+                node,
+                "broadcast",
+                f"v2 has no {node.attr}",
+                "use send_many: one request each, the same outcomes; it sends only while you iterate over them",
             )
+        if instead := _OF_A_RESULT.get(node.attr):
+            yield from self._check_lazy(node, node.value, scope, f"has no {node.attr}", instead)
         for kind in self._kinds(node.value, scope):
             if (kind, node.attr) in _ALWAYS_NONE:
                 action = _ALWAYS_NONE[kind, node.attr]
@@ -425,6 +505,8 @@ class _File:
             for argument in [*node.args[:1], *(k.value for k in node.keywords if k.arg == "message_id")]:
                 if "int" in self._kinds(argument, scope):
                     yield self._finding(argument, "int-id", "v2 ids are UUIDs, not int", "keep and pass ids as str")
+        if node.args and _last_name(node.func) == "len":
+            yield from self._check_lazy(node, node.args[0], scope, "has no length")
         if _is_int(node.func) and node.args and isinstance(identity := node.args[0], ast.Attribute):
             kinds = self._kinds(identity.value, scope)
             if identity.attr in ("id", "message_id", "reply_to") and kinds & _WITH_ID:
@@ -432,7 +514,12 @@ class _File:
                     node, "int-id", "int() fails on v2 ids, which are UUIDs", "keep and pass ids as str"
                 )
 
-    def _check_comparison(self, operands: Sequence[ast.expr]) -> Iterator[Finding]:
+    def _check_comparison(self, node: ast.Compare | ast.Match) -> Iterator[Finding]:
+        if isinstance(node, ast.Compare):
+            operands = [node.left, *node.comparators]
+        else:
+            patterns = [part for case in node.cases for part in ast.walk(case.pattern)]
+            operands = [node.subject, *(each.value for each in patterns if isinstance(each, ast.MatchValue))]
         if not self._imports_us or not any(
             isinstance(each, ast.Attribute) and each.attr == "code" for each in operands
         ):
@@ -451,6 +538,31 @@ class _File:
             )
         elif _V1_URL.fullmatch(text):
             yield self._finding(node, "base-url", "a v1 base URL", "v2's ends in /rest/sms/v2 instead of /rest/gateway")
+
+
+def _elements_put_together(node: ast.AST) -> Sequence[ast.expr]:
+    """What a node makes a part of something larger, or puts into it."""
+    match node:
+        case ast.List(elts=elements, ctx=ast.Load()) | ast.Tuple(elts=elements, ctx=ast.Load()):
+            return elements
+        case ast.Set(elts=elements) | ast.Dict(values=elements):
+            return elements
+        case ast.ListComp(elt=element) | ast.SetComp(elt=element) | ast.DictComp(value=element):
+            return [element]
+        case ast.Assign(targets=[ast.Subscript()], value=element):
+            return [element]
+        case ast.Call(func=ast.Attribute(attr="append" | "add" | "insert" | "setdefault"), args=elements):
+            return elements
+        case _:
+            return []
+
+
+def _parsed(annotation: str) -> Iterator[ast.expr]:
+    """The names in a quoted annotation."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        for node in ast.walk(ast.parse(annotation, mode="eval")):
+            if isinstance(node, ast.Name | ast.Attribute):
+                yield node
 
 
 def _comes_from(node: ast.Import | ast.ImportFrom, alias: ast.alias, package: str) -> bool:
@@ -486,7 +598,12 @@ def _called(name: str) -> _Kinds:
 
 def _elements(kinds: _Kinds) -> _Kinds:
     """What comes out of these when they are iterated or indexed; a list of clients goes as a client."""
-    return (kinds & _CLIENTS) | ({"BroadcastOutcome"} if "BroadcastResult" in kinds else set())
+    return (kinds & _CLIENTS) | ({"BroadcastOutcome"} if kinds & {"BroadcastResult", "outcomes"} else set())
+
+
+def _collected(kinds: _Kinds) -> _Kinds:
+    """A list or a slice of these: of a result, it is one no longer."""
+    return {"outcomes" if kind == "BroadcastResult" else kind for kind in kinds}
 
 
 def _member(kind: str, name: str) -> str:
@@ -494,21 +611,21 @@ def _member(kind: str, name: str) -> str:
         return _EXPORTS.get(name, "")
     if kind in _CLIENTS:
         return f"-> {kind}" if name == "with_options" else _METHODS.get(name, "")
-    return kind if kind == "BroadcastResult" and name in ("submitted", "failed") else ""
+    return "outcomes" if kind == "BroadcastResult" and name in ("submitted", "failed") else ""
 
 
 # Files
 
 
-def _python_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """These files, and those below these directories but for hidden ones and other people's."""
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """These files, and modules and notebooks below these directories but for hidden ones and other people's."""
     for path in paths:
         if not path.is_dir():
             yield path
             continue
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(name for name in folders if not _is_foreign(Path(folder, name)))
-            found = (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
+            found = (Path(folder, name) for name in sorted(names) if name.endswith((".py", ".ipynb")))
             yield from (file for file in found if file.is_file())
 
 
@@ -522,7 +639,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m modica_facade.migration",
         description="List what changes in Python code that uses modica_facade with the move from REST v1 to v2.",
-        epilog="Exit codes: 0 nothing found, 1 findings, 2 usage, or nothing found but not everything could be read. "
+        epilog="Exit codes: 0 nothing found, 1 findings, 2 nothing found, but not everything was read or followed, "
+        "or wrong usage, 3 findings, and not everything was read or followed. "
         "What it cannot see is said in help(modica_facade.migration).",
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a Python file, or a directory of them")
@@ -533,26 +651,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"{path} does not exist")
 
     found: list[tuple[Path, Finding]] = []
+    unfollowed: list[tuple[Path, Unfollowed]] = []
     unreadable: list[tuple[Path, str]] = []
-    files = list(_python_files(options.paths))
+    files = list(_files(options.paths))
     for path in files:
+        if path.suffix == ".ipynb":
+            unfollowed.append((path, Unfollowed(0, 0, "notebooks are not read: search this one by hand")))
+            continue
         try:
-            found += [(path, finding) for finding in find(importlib.util.decode_source(path.read_bytes()))]
+            findings, places = _examine(importlib.util.decode_source(path.read_bytes()))
+            found += [(path, finding) for finding in findings]
+            unfollowed += [(path, place) for place in places]
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             unreadable.append((path, f"{type(error).__name__}: {error}"))
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="backslashreplace")  # file names need not be UTF-8, nor the terminal
     if options.json:
         rows = [{"path": str(path), **finding._asdict()} for path, finding in found]
+        lost = [{"path": str(path), **place._asdict()} for path, place in unfollowed]
         broken = [{"path": str(path), "reason": reason} for path, reason in unreadable]
-        print(json.dumps({"files": len(files), "findings": rows, "unreadable": broken}, indent=2))
+        report = {"files": len(files), "findings": rows, "not_followed": lost, "unreadable": broken}
+        print(json.dumps(report, indent=2))
     else:
         for path, finding in found:
             print(f"{path}:{finding.line}:{finding.column}: {finding.what}; {finding.action}")
+    for path, place in unfollowed:
+        where = f"{path}:{place.line}:{place.column}" if place.line else str(path)
+        print(f"{where}: not followed: {place.reason}", file=sys.stderr)
     for path, reason in unreadable:
         print(f"{path}: not read: {reason}", file=sys.stderr)
-    print(f"{len(found)} findings, {len(files)} files, {len(unreadable)} of them not read", file=sys.stderr)
-    return 1 if found else 2 if unreadable else 0
+    print(
+        f"{len(found)} findings in {len(files)} files; not followed: {len(unfollowed)}; not read: {len(unreadable)}",
+        file=sys.stderr,
+    )
+    return (1 if found else 0) + (2 if unfollowed or unreadable else 0)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ RULES = [
     "expires",
     "generated-v1",
     "int-id",
+    "lazy-result",
     "lost-field",
     "v1-client",
 ]
@@ -142,7 +143,7 @@ from modica_facade import AsyncModica, Modica, BroadcastOutcome, BroadcastResult
 
 class Settings:
     sms: Modica  # <- v1-client
-    quoted: "Modica | None" = None
+    quoted: "Modica | None" = None  # <- v1-client
 
     def go(self):
         self.sms.broadcast([], "")  # <- broadcast
@@ -159,9 +160,57 @@ def two(clients: list[Modica], result: BroadcastResult, rest: Iterator[Broadcast
     for client in clients:
         client.get(7)  # <- int-id
     clients[0].get(7)  # <- int-id
-    [int(outcome.id) for outcome in result.submitted]  # <- int-id
-    int(result[0].id)  # <- int-id
-    return {int(outcome.id) for outcome in list(result[1:])} | {int(o.id) for o in rest}  # <- int-id int-id
+    [int(outcome.id) for outcome in result.submitted]  # <- int-id lazy-result
+    int(result[0].id)  # <- int-id lazy-result
+    return {int(outcome.id) for outcome in list(result)[1:]} | {int(o.id) for o in rest}  # <- int-id int-id
+""",
+    "quoted annotations": """
+from typing import cast
+import modica_facade
+from modica_facade import AsyncModica, Modica  # <- v1-client v1-client
+
+
+def one(
+    a: "Modica",  # <- v1-client
+    b: "list[Modica] | None" = None,  # <- v1-client
+    *,
+    c: "modica_facade.AsyncModica",  # <- v1-client
+) -> "Modica":  # <- v1-client
+    a.broadcast([], "")  # <- broadcast
+    b[0].broadcast([], "")  # <- broadcast
+    c.broadcast([], "")  # <- broadcast
+    cast("Modica", x).broadcast([], "")  # <- broadcast
+
+
+def two(a: "not an annotation", b: "ModicaV2", c: 'list["Modica"]'): ...
+
+
+one(1).broadcast([], "")  # <- broadcast
+""",
+    "results": """
+from modica_facade import AsyncModica, Modica, ModicaV2  # <- v1-client v1-client
+
+
+def go(modica: Modica, other):  # <- v1-client
+    result = modica.broadcast([], "")  # <- broadcast
+    if not result.ok and len(result) > len(result.failed):  # <- lazy-result lazy-result lazy-result
+        print(result[0], result[1:], result.submitted)  # <- lazy-result lazy-result lazy-result
+    collected = list(result)
+    print(collected[0], len(collected), [each.ok for each in collected])
+    for outcome in result:
+        print(outcome.ok, outcome.id)
+    print(other.ok, other[0], len(other), other.failed)
+    print(modica.broadcast([], "").ok)  # <- broadcast lazy-result
+
+
+async def later(modica: "AsyncModica"):  # <- v1-client
+    result = await modica.broadcast([], "")  # <- broadcast
+    return result.submitted  # <- lazy-result
+
+
+def on_v2(modica: ModicaV2):
+    outcomes = list(modica.send_many([], ""))
+    print(outcomes[0], len(outcomes))
 """,
     "what functions give": """
 import contextlib
@@ -493,10 +542,11 @@ class TestTheCommand:
         assert main([str(tmp_path)]) == 1
         out, err = capsys.readouterr()
         assert out == (
-            f"{tmp_path / 'a.py'}:1:8: v2 has no broadcast; use send_many: one request each, the same outcomes\n"
+            f"{tmp_path / 'a.py'}:1:8: v2 has no broadcast; use send_many: one request each, the same outcomes; "
+            "it sends only while you iterate over them\n"
             f"{tmp_path / 'a.py'}:2:12: v2 ids are UUIDs, not int; keep and pass ids as str\n"
         )
-        assert err == "2 findings, 2 files, 0 of them not read\n"
+        assert err == "2 findings in 2 files; not followed: 0; not read: 0\n"
 
     def test_nothing_to_change_is_exit_code_0(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "a.py").write_text("print()\n")
@@ -520,13 +570,63 @@ class TestTheCommand:
         bad, good = tmp_path / "a.py", tmp_path / "b.py"
         bad.write_bytes(content)
         good.write_text("modica.get(5)")
-        assert main([str(tmp_path)]) == 1
+        assert main([str(tmp_path)]) == 3
         out, err = capsys.readouterr()
         assert out.startswith(f"{good}:1:12: ")
         assert re.match(f"{re.escape(str(bad))}: not read: .*({reason})", err)
-        assert err.endswith("1 findings, 2 files, 1 of them not read\n")
+        assert err.endswith("1 findings in 2 files; not followed: 0; not read: 1\n")
         good.unlink()
         assert main([str(tmp_path)]) == 2
+
+    def test_notebooks_are_named_and_not_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        notebook = tmp_path / "a.ipynb"
+        notebook.write_text('{"cells": [{"source": "modica.broadcast(numbers, text)"}]}')
+        assert main([str(tmp_path)]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.splitlines()[0]) == (
+            "",
+            f"{notebook}: not followed: notebooks are not read: search this one by hand",
+        )
+        (tmp_path / "b.py").write_text("modica.get(5)")
+        assert main([str(tmp_path)]) == 3
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "x = {'nz': @modica}",
+            "x = [1, @modica]",
+            "x = (@modica, 1)",
+            "x = {@modica}",
+            "x = [@modica.with_options(timeout=n) for n in range(3)]",
+            "x = {n: @modica for n in names}",
+            "x['nz'] = @modica",
+            "x.append(@modica)",
+            "x.setdefault('nz', @modica)",
+        ],
+    )
+    def test_a_client_among_others_is_listed_where_it_goes_out_of_sight(
+        self, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "a.py"
+        file.write_text(line.replace("@", ""))
+        assert main([str(file)]) == 2
+        first, _ = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"{file}:1:{line.index('@') + 1}: not followed: a client is put among others here")
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "x, modica = y, z",
+            "(modica, x) = y",
+            "x = [modica.id]",
+            "x.append(modica_v2)",
+            "del (modica, x)",
+            "x = modica",
+        ],
+    )
+    def test_what_is_no_client_or_goes_nowhere_is_not_listed(self, line: str, tmp_path: Path) -> None:
+        (tmp_path / "a.py").write_text(line)
+        assert main([str(tmp_path)]) == 0
 
     @pytest.mark.skipif(os.name != "posix", reason="has pipes in directories")
     def test_only_files_are_opened(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -534,7 +634,7 @@ class TestTheCommand:
         (tmp_path / "b.py").symlink_to(tmp_path / "nowhere")
         os.mkfifo(tmp_path / "c.py")
         assert main([str(tmp_path)]) == 0
-        assert capsys.readouterr().err == "0 findings, 0 files, 0 of them not read\n"
+        assert capsys.readouterr().err == "0 findings in 0 files; not followed: 0; not read: 0\n"
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
     def test_files_are_read_as_python_reads_them(
@@ -555,9 +655,11 @@ class TestTheCommand:
     def test_json_says_the_same(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "a.py").write_text("modica.get(5)")
         (tmp_path / "b.py").write_text("(")
-        assert main([str(tmp_path), "--json"]) == 1
+        (tmp_path / "c.py").write_text("clients = [modica]")
+        (tmp_path / "d.ipynb").write_text("{}")
+        assert main([str(tmp_path), "--json"]) == 3
         said = json.loads(capsys.readouterr().out)
-        assert said["files"] == 2
+        assert said["files"] == 4
         assert said["findings"] == [
             {
                 "path": str(tmp_path / "a.py"),
@@ -569,6 +671,10 @@ class TestTheCommand:
             }
         ]
         assert [entry["path"] for entry in said["unreadable"]] == [str(tmp_path / "b.py")]
+        assert [(entry["path"], entry["line"], entry["column"]) for entry in said["not_followed"]] == [
+            (str(tmp_path / "c.py"), 1, 12),
+            (str(tmp_path / "d.ipynb"), 0, 0),
+        ]
 
     def test_hidden_directories_and_other_peoples_packages_are_left_out(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -591,7 +697,7 @@ class TestTheCommand:
         done = subprocess.run(
             [sys.executable, "-m", "modica_facade.migration", str(tmp_path)], capture_output=True, check=False
         )
-        assert (done.returncode, done.stderr) == (1, b"1 findings, 1 files, 0 of them not read\n")
+        assert (done.returncode, done.stderr) == (1, b"1 findings in 1 files; not followed: 0; not read: 0\n")
         assert rb"\udce9.py:1:12: " in done.stdout
 
     @pytest.mark.parametrize("arguments", [[], ["nowhere"], ["--yaml", "."]])

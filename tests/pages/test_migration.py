@@ -634,7 +634,7 @@ def samples(section: str) -> list[str]:
 PAIRS = {
     "Send one": ({"v1-client", "int-id"}, "9007199254740993", "e3e70682-c209-4cac-a29f-6fbed82c07cd accepted"),
     "Send to many": (
-        {"v1-client", "broadcast", "expires"},
+        {"v1-client", "broadcast", "expires", "lazy-result"},
         "X Invalid destination (X)",
         "X Invalid attribute value; Invalid destination X",
     ),
