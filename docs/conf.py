@@ -19,9 +19,9 @@ default_role = "py:obj"  # single backticks in docstrings are names of this pack
 add_module_names = False
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 88
-autodoc_default_options = {"members": True, "show-inheritance": True}
-autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True}
 napoleon_use_ivar = False
+strip_signature_backslash = True  # or class_ loses its underscore in lists of parameters
 napoleon_numpy_docstring = False
 
 html_theme = "furo"
