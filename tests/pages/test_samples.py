@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 # Pages whose samples need more than a simulator; the file named here runs each of them.
 ELSEWHERE = {
+    "appointment-reminders": "tests/pages/test_tutorials.py",
+    "django-and-flask": "tests/pages/test_tutorials.py",
     "failures": "tests/pages/test_failures.py",
     "migrating-v1-to-v2": "tests/pages/test_migration.py",
     "receiving": "tests/test_receiver.py",
