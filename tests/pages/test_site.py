@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -95,8 +97,34 @@ def search_index(site: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_the_search_works_without_a_server(site: Path) -> None:
+def test_the_search_page_loads_its_index_from_beside_it(site: Path) -> None:
     assert "searchindex.js" in (site / "search.html").read_text("utf-8")
     words = search_index(site)
     for word in ("receipt", "broadcast", "timeout", "fastapi", "keepal"):
         assert words[word], word
+
+
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@pytest.mark.parametrize(
+    ("word", "title"),
+    [
+        ("mask", "Options of a send"),
+        ("macron", "Why local text costs twice"),
+        ("401", "Troubleshooting"),
+        ("503", "Exceptions"),
+    ],
+)
+def test_the_search_works_in_a_browser_from_a_folder(site: Path, tmp_path: Path, word: str, title: str) -> None:
+    shown = subprocess.run(
+        [str(BROWSER), *OPTIONS, f"--user-data-dir={tmp_path}", f"{(site / 'search.html').as_uri()}?q={word}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    results = shown.partition('id="search-results"')[2]
+    assert title in re.sub("<[^>]+>", "", results)
