@@ -7,6 +7,7 @@ whether to try again; `to_result` turns the final outcome into the value of the 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ from .errors import (
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger("modica_facade")
 
 MAX_IN_FLIGHT: Final = 100
 """Requests of one client at a time."""
@@ -137,6 +140,22 @@ def to_result(call: Call[T], outcome: Response | NoResponse) -> T:
         except InvalidResponse as error:
             raise _invalid_response_error(call, outcome, error) from None
     raise _error_response(call, outcome)
+
+
+def note_interruption(call: Call[Any], outcome: Response | NoResponse, error: BaseException) -> None:
+    """Say on an exception that interrupts a call, and in the log, that a send may have gone out, or did."""
+    if not call.is_send:
+        return
+    known = "may have gone out ("
+    try:
+        result = to_result(call, outcome)
+        known = f"was accepted (id {result.id}, " if hasattr(result, "id") else "was accepted ("
+    except ModicaError as known_error:
+        if not known_error.may_have_been_sent:
+            return
+    text = f"a send that was cut off {known}reference {call.reference!r}); do not repeat it"
+    error.add_note(f"modica_facade: {text}")
+    _log.warning("%s: %s", type(error).__name__, text)
 
 
 def _no_response_error(call: Call[Any], failure: NoResponse) -> ModicaError:

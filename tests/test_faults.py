@@ -40,7 +40,7 @@ from modica_facade import (
     TransportError,
     UnexpectedResponseError,
 )
-from modica_facade._transport import _async, _pool, _sync
+from modica_facade._transport import _async_connection, _pool, _sync_connection
 
 from .conftest import Flavour
 from .misbehaving import (
@@ -712,7 +712,7 @@ def test_a_server_that_speaks_no_tls_is_told_nothing(sync_or_async: Flavour) -> 
 
 
 def test_a_handshake_that_stalls_is_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_async if sync_or_async.is_async else _sync, "CONNECT_TIMEOUT", SOON)
+    monkeypatch.setattr(_async_connection if sync_or_async.is_async else _sync_connection, "CONNECT_TIMEOUT", SOON)
     stalling = Misbehaving(Peer.stall, host="localhost")
     with stalling as server, sync_or_async.client("name", "password", base_url=https(server), retry=RETRY) as modica:
         outcome = perform("send", modica)

@@ -72,12 +72,19 @@ class Endpoint:
         secrets = _Secrets(headers, head, None, (token,), passwords)
         self._secrets: Callable[[], _Secrets] = lambda: secrets
 
-    def prepare(self) -> None:
-        """Read from the environment what connections of our own need: proxy and certificates.
+    def prepare(self, client: object = None, *, is_async: bool = False) -> None:
+        """Check a caller's HTTP client, or read from the environment what our own connections need.
 
         Raises:
-            ConfigurationError: these settings cannot be used.
+            ConfigurationError: the client is of the wrong kind; proxy or certificates cannot be used.
         """
+        if client is not None:
+            import httpx
+
+            kind = httpx.AsyncClient if is_async else httpx.Client
+            if not isinstance(client, kind):
+                raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+            return
         self.tls = _tls(*_ca_settings()) if self.base_url.startswith("https") else None
         proxy = None if _is_loopback(self.host) else _environment_proxy(self.host, self.port, self.tls)
         if proxy is not None:

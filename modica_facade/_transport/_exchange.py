@@ -1,12 +1,10 @@
 """One attempt of a call, without I/O: what of the request was handed over, what came back, and what that proves.
 
-An `Attempt` gathers what any way to the gateway learns; an `Exchange` is an attempt on a connection of our own, where
-h11 parses the response.
+An `Attempt` gathers what any way to the gateway learns; an `Exchange` is one on a connection of our own, over h11.
 """
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
 from collections.abc import Iterable
@@ -14,26 +12,24 @@ from typing import Any, Final
 
 import h11
 
-from .._calls import MAX_IN_FLIGHT, Call, NoResponse, Response, parse_json, to_result
-from ..errors import ModicaError
+from .._calls import MAX_IN_FLIGHT, Call, NoResponse, Response, note_interruption, parse_json
 from ._endpoint import Endpoint
-
-_log = logging.getLogger("modica_facade")
 
 CONNECT_TIMEOUT: Final = 5.0
 WRITE_TIMEOUT: Final = 10.0
 POOL_TIMEOUT: Final = 5.0
 # A broadcast of 1000 is answered with about 150 KB; ten times that is not an answer of the gateway.
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
-_MAX_HEAD_BYTES: Final = 100 * 1024
 _MAX_INFORMATIONAL: Final = 10
 # Whoever answers one of these may well hang up, and the next request on the connection would be lost in that.
-_LAST_WORDS: Final = frozenset({408, 425, 429})
+_NOT_REUSED_AFTER: Final = frozenset({408, 425, 429})
 
 CLOSED: Final = "this client, or the http_client it was given, was closed; make a new one"
 DEADLINE_PASSED: Final = "the deadline of the call passed"
+POOL_EXHAUSTED: Final = f"{MAX_IN_FLIGHT} calls are in flight and none ended in {POOL_TIMEOUT:g} s"
 # What was there before the request is not its response: it was meant for somebody else.
-UNASKED: Final = "the peer spoke, or closed the connection, before the request was written"
+NOT_QUIET: Final = "the peer spoke, or closed the connection, before the request was written"
+
 Head = tuple[int, Iterable[tuple[bytes, bytes]]]
 
 
@@ -45,11 +41,6 @@ class Attempt:
         complete: whether the response is whole.
         problem: the reason why no (more) response comes.
     """
-
-    __slots__ = (
-        "_cause", "_chunks", "_retryable", "_size", "_timed_out",
-        "call", "complete", "deadline", "endpoint", "head", "problem", "timeout",
-    )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, call: Call[Any], timeout: float, deadline: float) -> None:
         self.endpoint = endpoint
@@ -80,28 +71,19 @@ class Attempt:
         return max(0.0, min(limit, self.deadline - time.monotonic()))
 
     def fail(
-        self,
-        problem: str | Exception,
-        *,
-        cause: BaseException | None = None,
-        timed_out: bool = False,
-        retryable: bool = True,
+        self, problem: str, *, cause: BaseException | None = None, timed_out: bool = False, retryable: bool = True
     ) -> None:
         """Record why no (more) response comes; the first reason counts."""
-        if self.over:
-            return
-        if isinstance(problem, Exception):
-            problem = self.describe(problem)
-        late = time.monotonic() >= self.deadline
-        self.problem = DEADLINE_PASSED if late else problem
-        self._cause = cause
-        self._timed_out = timed_out or late
-        self._retryable = retryable and not late
+        if not self.over:
+            late = self.remaining(1.0) == 0.0
+            self.problem = DEADLINE_PASSED if late else problem
+            self._cause = cause
+            self._timed_out = timed_out or late
+            self._retryable = retryable and not late
 
-    def describe(self, error: BaseException) -> str:
-        """Type and text of an exception, without our credentials."""
-        text = self.endpoint.redact(str(error).encode("utf-8", "replace")).decode("utf-8", "replace")
-        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    def redact(self, text: str) -> str:
+        """A text that may repeat what a peer wrote, without our credentials."""
+        return self.endpoint.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def add_body(self, chunk: bytes) -> None:
         """Take a part of the body."""
@@ -126,11 +108,10 @@ class Attempt:
         truncated = None if self.complete else self.problem
         is_answer = False
         if 200 <= status < 300:
-            documented = "json" in (_header(headers, b"content-type") or "")
-            is_whole = (truncated is not None or not documented) and isinstance(parse_json(body), list | dict)
-            # No proper prefix of an array or object parses: then nothing is missing, whatever the framing says.
-            truncated = None if is_whole else truncated
-            is_answer = documented or is_whole
+            is_answer = "json" in (_header(headers, b"content-type") or "")
+            if not (is_answer and self.complete) and isinstance(parse_json(body), list | dict):
+                # No proper prefix of an array or object parses: nothing is missing, whatever the framing says.
+                truncated, is_answer = None, True
         return Response(
             status,
             self.endpoint.redact(body, keep_passwords=is_answer),
@@ -140,30 +121,10 @@ class Attempt:
             truncated is not None and self._timed_out,
         )
 
-    def annotate(self, error: BaseException) -> None:
-        """Say on an exception that interrupts a send, and in the log, what is known of the send."""
-        if not self.call.is_send:
-            return
+    def interrupt(self, error: BaseException) -> None:
+        """Say on an exception that is not ours, and in the log, what is known of the send."""
         self.fail(type(error).__name__)
-        known = "may have gone out ("
-        try:
-            result = to_result(self.call, self.outcome())
-            known = f"was accepted (id {result.id}, " if hasattr(result, "id") else "was accepted ("
-        except ModicaError as known_error:
-            if not known_error.may_have_been_sent:
-                return
-        text = f"a send that was cut off {known}reference {self.call.reference!r}); do not repeat it"
-        error.add_note(f"modica_facade: {text}")
-        _log.warning("%s: %s", type(error).__name__, text)
-
-
-def pool_exhausted(attempt: Attempt) -> NoResponse:
-    """The outcome of an attempt that got no slot."""
-    late = attempt.remaining(1.0) == 0.0
-    reason = f"{MAX_IN_FLIGHT} calls are in flight and none ended in {POOL_TIMEOUT:g} s"
-    return NoResponse(
-        may_have_been_sent=False, reason=DEADLINE_PASSED if late else reason, timed_out=True, retryable=False
-    )
+        note_interruption(self.call, self.outcome(), error)
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -174,11 +135,6 @@ def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
 def is_io_error(error: OSError) -> bool:
     """Did the system or TLS raise it? A signal handler's TimeoutError, which may come up anywhere, has no errno."""
     return isinstance(error, ssl.SSLError) or isinstance(error.errno, int)
-
-
-def new_parser() -> h11.Connection:
-    """The state of HTTP/1.1 on a new connection."""
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
 
 
 # h11 needs to know that a request went out, not what it was: our credentials would be in the locals of its frames.
@@ -194,14 +150,14 @@ class Exchange(Attempt):
         pending: whether a write was begun that did not say what it took.
     """
 
-    __slots__ = ("_informational", "_parser", "_response_was_early", "pending", "unsent")
+    _parser: h11.Connection
 
     def __init__(self, endpoint: Endpoint, call: Call[Any], timeout: float, deadline: float) -> None:
         super().__init__(endpoint, call, timeout, deadline)
         self.unsent = endpoint.encode(call)
         self.pending = False
         self._informational = 0
-        self._response_was_early = False
+        self._early = False
 
     @property
     def may_have_been_sent(self) -> bool:
@@ -217,16 +173,18 @@ class Exchange(Attempt):
         parser.send(_END)
 
     def fail_with(self, error: OSError | h11.RemoteProtocolError) -> None:
-        """Record that I/O or the peer failed."""
-        certificate = isinstance(error, ssl.SSLCertVerificationError)
-        cause: BaseException = error
-        problem = self.describe(error)
-        if isinstance(error, h11.RemoteProtocolError):
-            # Its text may repeat what the peer echoed, its frames hold it.
-            cause = h11.RemoteProtocolError(problem.partition(": ")[2])
+        """Record that the system, TLS or the peer failed."""
+        text = self.redact(str(error))
+        # What h11 says may repeat what the peer echoed, and its frames hold it.
+        cause = h11.RemoteProtocolError(text) if isinstance(error, h11.RemoteProtocolError) else error
         cause.__cause__ = cause.__context__ = None
-        timed_out = isinstance(error, TimeoutError)
-        self.fail(problem, cause=cause.with_traceback(None), timed_out=timed_out, retryable=not certificate)
+        self.fail(
+            f"{type(error).__name__}: {text}" if text else type(error).__name__,
+            cause=cause.with_traceback(None),
+            timed_out=isinstance(error, TimeoutError),
+            # The same certificate would fail again.
+            retryable=not isinstance(error, ssl.SSLCertVerificationError),
+        )
 
     def receive(self, data: bytes) -> None:
         """Take what was read; ``b""`` is the end that the peer announced (for TLS by close_notify)."""
@@ -241,8 +199,7 @@ class Exchange(Attempt):
         except h11.RemoteProtocolError as error:
             if not data and self.head is None:
                 self.fail("the connection was closed before a response came")
-            else:
-                self.fail_with(error)
+            self.fail_with(error)
 
     def _take(self, event: object) -> None:
         if isinstance(event, h11.Data):
@@ -250,7 +207,7 @@ class Exchange(Attempt):
         elif isinstance(event, h11.EndOfMessage):
             self.complete = True
         elif isinstance(event, h11.Response):
-            self._response_was_early = len(self.unsent) > 0
+            self._early = len(self.unsent) > 0
             self.head = event.status_code, event.headers
         else:
             self._informational += 1
@@ -260,13 +217,12 @@ class Exchange(Attempt):
     @property
     def connection_is_reusable(self) -> bool:
         """May another request follow on the connection? Not after anything odd: what comes next could be misread."""
-        if not self.complete or self.head is None or self._response_was_early or not self.endpoint.keepalive:
+        if not self.complete or self.head is None or self._early or not self.endpoint.keepalive:
             return False
         status, parser = self.head[0], self._parser
         return (
             200 <= status < 500
-            and status not in _LAST_WORDS
-            and parser.our_state is h11.DONE
-            and parser.their_state is h11.DONE
+            and status not in _NOT_REUSED_AFTER
+            and parser.our_state is parser.their_state is h11.DONE
             and parser.trailing_data == (b"", False)
         )

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any, Final
@@ -19,118 +19,25 @@ import h11
 import httpcore
 import httpx
 
-from .._calls import AMBIGUOUS_STATUSES, Call, NoResponse, Response
-from ..errors import ConfigurationError
+from .._calls import Call, NoResponse, Response
 from ._endpoint import Endpoint
-from ._exchange import CONNECT_TIMEOUT, DEADLINE_PASSED, POOL_TIMEOUT, WRITE_TIMEOUT, Attempt, Head, is_io_error
+from ._exchange import CONNECT_TIMEOUT, DEADLINE_PASSED, POOL_TIMEOUT, WRITE_TIMEOUT, Attempt, is_io_error
+from ._trace import RequestTrace
 
-# The steps of httpcore after which the body of a request may still be wholly on this machine. Any other event, one of a
-# future httpcore too, counts as "the body was begun".
-_STEPS_BEFORE_BODY: Final = frozenset(
-    {
-        "connection.connect_tcp",
-        "connection.connect_unix_socket",
-        "connection.start_tls",
-        "connection.retry",
-        "connection.close",
-        "proxy.start_tls",
-        "socks.connect_tcp",
-        "socks.setup_socks5_connection",
-        "socks.start_tls",
-        *(
-            f"{protocol}.{step}"
-            for protocol in ("http11", "http2")
-            for step in (
-                "send_connection_init",
-                "receive_remote_settings",
-                "send_request_headers",
-                "send_request_body",
-                "receive_response_headers",
-                "receive_response_body",
-                "response_closed",
-            )
-        ),
-    }
-)
-_BODY_STARTED: Final = frozenset({"http11.send_request_body.started", "http2.send_request_body.started"})
-_SOCKET_EVENTS: Final = frozenset(
-    {"connection.connect_tcp.complete", "connection.start_tls.complete", "proxy.start_tls.complete"}
-)
 # Raised by httpx, by what is under it, or by the system on their behalf. Anything else interrupts and passes.
 _ERRORS: Final = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    httpcore.ConnectionNotAvailable,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    h11.ProtocolError,
-    OSError,
-)
-_LASTING: Final = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpcore.LocalProtocolError)
+    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.TimeoutException,
+    h11.ProtocolError, OSError,
+)  # fmt: skip
+# They can repeat a header in their text, and come again.
+_LOCAL_ERRORS: Final = (httpx.LocalProtocolError, httpcore.LocalProtocolError, h11.LocalProtocolError)
+_LASTING: Final = (*_LOCAL_ERRORS, httpx.InvalidURL, httpx.UnsupportedProtocol, ssl.SSLCertVerificationError)
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-class RepeatedRequestError(httpx.TransportError):
-    """A transport was about to write a send a second time."""
 
 
 class HTTPClientError(Exception):
     """Stands in for an exception of an HTTP client, whose attributes and frames hold the request."""
-
-
-class RequestTrace:
-    """Listens to one attempt through the ``trace`` extension of httpcore.
-
-    Attributes:
-        events_seen: whether httpcore is underneath at all.
-        body_started: whether the body of the request was begun, in a try that was not refused since.
-        head: of the response to the latest try.
-        sockets: those of the connections made.
-    """
-
-    def __init__(self, *, is_send: bool) -> None:
-        self.events_seen = False
-        self.body_started = False
-        self.head: Head | None = None
-        self.sockets: list[socket.socket] = []
-        self._is_send = is_send
-
-    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take an event."""
-        self.events_seen = True
-        if event in _SOCKET_EVENTS:
-            self.sockets.append(info["return_value"].get_extra_info("socket"))
-            return
-        step, _, state = event.rpartition(".")
-        request = info.get("request")
-        if request is not None and request.method == b"CONNECT":
-            return
-        if event in _BODY_STARTED or step not in _STEPS_BEFORE_BODY or state not in ("started", "complete", "failed"):
-            self.body_started = True
-        elif event == "http11.receive_response_headers.complete":
-            # Events of a response have no request. Before the body was begun this is a proxy's answer to CONNECT.
-            self.head = (info["return_value"][1], info["return_value"][3]) if self.body_started else None
-        elif event == "http2.receive_response_headers.complete":
-            self.head = info["return_value"]
-        elif step.endswith(".send_request_headers") and state == "started":
-            self._next_try()
-
-    async def listen(self, event: str, info: Mapping[str, Any]) -> None:
-        """The same for the asynchronous half of httpcore, which wants a coroutine function."""
-        self(event, info)
-
-    def _next_try(self) -> None:
-        if self.body_started:
-            status = self.head[0] if self.head is not None else 0
-            refused = 400 <= status < 500 and status not in AMBIGUOUS_STATUSES
-            if self._is_send and not refused:
-                raise RepeatedRequestError("a send was about to be repeated below the client")
-            self.body_started = False
-        self.head = None
 
 
 class HttpxAttempt(Attempt):
@@ -214,26 +121,17 @@ class HttpxAttempt(Attempt):
         # So a test library raises it, on behalf of nobody: from an I/O error, these come with that as their cause.
         mocked = all(type(each).__module__.startswith("respx.") for each in chain[1:])
         self._proven = ours and mocked and not trace.events_seen and isinstance(error, _BEFORE_SENDING)
-        certificate = any(isinstance(each, ssl.SSLCertVerificationError) for each in chain)
-        text = _text(error)
-        problem = self.endpoint.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        try:
+            text = "" if isinstance(error, _LOCAL_ERRORS) else self.redact(str(error))
+        except Exception:  # noqa: BLE001 - it is of a class that we do not know
+            text = ""
+        problem = f"{type(error).__name__}: {text}" if text else type(error).__name__
         self.fail(
             problem,
             cause=HTTPClientError(problem),
             timed_out=isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError),
-            retryable=not (certificate or isinstance(error, _LASTING)),
+            retryable=not any(isinstance(each, _LASTING) for each in chain),
         )
-
-
-def _text(error: Exception) -> str:
-    """Type and text of an exception of a stranger's; that of a LocalProtocolError can repeat a header."""
-    name = type(error).__name__
-    if isinstance(error, httpx.LocalProtocolError | httpcore.LocalProtocolError | h11.LocalProtocolError):
-        return name
-    try:
-        return f"{name}: {error}" if str(error) else name
-    except Exception:  # noqa: BLE001 - it is of a class that we do not know
-        return name
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -326,18 +224,7 @@ def _transport_options(endpoint: Endpoint) -> dict[str, Any]:
     return {"verify": endpoint.tls or False, "proxy": endpoint.proxy, "limits": limits, "trust_env": False}
 
 
-def check_client(client: object, *, is_async: bool) -> None:
-    """Is this what a caller may give as ``http_client``?
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    kind = httpx.AsyncClient if is_async else httpx.Client
-    if not isinstance(client, kind):
-        raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
-
-
-# Where test libraries and instrumentation intervene. Anything that is replaced elsewhere is not seen.
+# Where test libraries and instrumentation intervene; what is replaced elsewhere is not seen.
 _METHODS: Final = (
     (httpx, "Client", "send"),
     (httpx, "Client", "_transport_for_url"),
@@ -345,23 +232,18 @@ _METHODS: Final = (
     (httpcore, "ConnectionPool", "handle_request"),
     (httpcore, "HTTPConnection", "handle_request"),
 )
-_ASYNC_METHODS: Final = (
-    (httpx, "AsyncClient", "send"),
-    (httpx, "AsyncClient", "_transport_for_url"),
-    (httpx, "AsyncHTTPTransport", "handle_async_request"),
-    (httpcore, "AsyncConnectionPool", "handle_async_request"),
-    (httpcore, "AsyncHTTPConnection", "handle_async_request"),
-)
 
 
 def is_patched(*, is_async: bool) -> bool:
     """Has something put a function of its own in the place of one of httpx's or httpcore's?"""
-    for module, name, method in _ASYNC_METHODS if is_async else _METHODS:
+    for module, name, method in _METHODS:
+        if is_async:
+            name, method = f"Async{name}", method.replace("handle_", "handle_async_")
         function = getattr(getattr(module, name), method, None)
         # A wrapt proxy passes for a function in isinstance; a plain wrapper has other globals than what it wraps.
-        if function is not None and not (
-            type(function) is FunctionType
-            and function.__globals__.get("__name__", "").startswith(("httpx.", "httpcore."))
+        if function is not None and (
+            type(function) is not FunctionType
+            or not function.__globals__.get("__name__", "").startswith(("httpx.", "httpcore."))
         ):
             return True
     return False

@@ -6,34 +6,43 @@ Nothing here takes a lock: a signal handler may raise between any two instructio
 from __future__ import annotations
 
 import os
+import socket
 import time
 import weakref
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import h11
 
 from .._calls import MAX_IN_FLIGHT
 
+_MAX_HEAD_BYTES: Final = 100 * 1024
 
-class Connection(Protocol):
-    """What a pool needs of a connection.
+
+class Connection:
+    """One connection, which at most one attempt uses at a time.
 
     Attributes:
         dead: it must not be used again.
         idle_since: ``time.monotonic()`` of its release.
+        parser: its state of HTTP/1.1.
+        sock: its socket, which never blocks.
     """
 
-    dead: bool
-    idle_since: float
-
-    def fileno(self) -> int:
-        """The descriptor of its socket, -1 once that is closed."""
-        ...
+    def __init__(self, sock: socket.socket) -> None:
+        self.dead = False
+        self.idle_since = 0.0
+        self.parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
+        self.sock = sock
+        _connections.add(self)
 
     def close(self) -> None:
-        """Mark it dead and close its socket at once, whatever is not written yet."""
+        """Close it at once, whatever is not written yet."""
+        raise NotImplementedError
 
     def forget(self) -> None:
-        """Mark it dead in a forked child, where its descriptor leads nowhere."""
+        """Leave it alone, in a forked child."""
+        self.dead = True
 
 
 C = TypeVar("C", bound=Connection)
@@ -49,9 +58,9 @@ class ConnectionPool(Generic[C]):
 
     def __init__(self, keepalive: float) -> None:
         self.closed = False
-        self._keepalive = keepalive
-        self._idle: list[C] = []
         self.in_flight: set[object] = set()
+        self._idle: list[C] = []
+        self._keepalive = keepalive
         _pools.add(self)
 
     def enter(self, attempt: object) -> bool:
@@ -74,7 +83,7 @@ class ConnectionPool(Generic[C]):
         return None
 
     def release(self, connection: C) -> None:
-        """Keep a connection for another request."""
+        """Keep a connection for another attempt."""
         connection.idle_since = now = time.monotonic()
         # What lies at the bottom is not needed any more. Another thread may be here too: the list may be empty.
         with suppress(IndexError):
@@ -97,13 +106,8 @@ class ConnectionPool(Generic[C]):
         self.in_flight = set()
 
 
-_pools: weakref.WeakSet[ConnectionPool[Any]] = weakref.WeakSet()
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def register(connection: Connection) -> None:
-    """Count on a connection to be cut off in a forked child."""
-    _connections.add(connection)
+_pools: weakref.WeakSet[ConnectionPool[Any]] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
@@ -112,7 +116,7 @@ def _forget_in_child() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for connection in list(_connections):
         with suppress(OSError):
-            os.dup2(null, connection.fileno(), inheritable=False)
+            os.dup2(null, connection.sock.fileno(), inheritable=False)
         connection.forget()
     os.close(null)
     for pool in list(_pools):

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from .. import _v1, _v2
 from .._bulk import Batch, Bulk, OutcomeGenerator, check_count
-from .._calls import MAX_IN_FLIGHT, Call, to_result
+from .._calls import MAX_IN_FLIGHT, Call, NoResponse, Response, note_interruption, to_result
 from .._retry import RetryPolicy
 from ..errors import ConfigurationError, ModicaError
 from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
@@ -58,13 +58,23 @@ class _SyncClient(BaseClient):
     def _perform(self, call: Call[T]) -> T:
         started = time.monotonic()
         attempt = 0
-        while True:
-            attempt += 1
-            outcome = self._transport.send_request(call, self._timeout, started + self._retry.deadline)
-            wait = self._retry_delay(call, outcome, attempt, started)
-            if wait is None:
-                return to_result(call, outcome)
-            time.sleep(wait)
+        outcome: Response | NoResponse | None = None
+        try:
+            while True:
+                attempt += 1
+                outcome = None
+                outcome = self._transport.send_request(call, self._timeout, started + self._retry.deadline)
+                wait = self._retry_delay(call, outcome, attempt, started)
+                if wait is None:
+                    return to_result(call, outcome)
+                time.sleep(wait)
+        except ModicaError:
+            raise
+        except BaseException as error:
+            # After the attempt, which would have said it itself.
+            if outcome is not None:
+                note_interruption(call, outcome, error)
+            raise
 
     def _try(self, bulk: Bulk, batch: Batch) -> None:
         if (call := bulk.start(batch)) is None:

@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from modica_facade import ConfigurationError, OutcomeUnknownError, RetryPolicy
-from modica_facade._transport import _httpx
-from modica_facade._transport._httpx import RequestTrace
+from modica_facade._transport import _httpx, _trace
+from modica_facade._transport._trace import RequestTrace
 
 from ..conftest import Flavour
 from ..misbehaving import ID, Misbehaving, tunnel
@@ -48,8 +48,8 @@ def test_our_list_of_trace_events_is_the_one_of_the_installed_httpcore() -> None
     folder = Path(httpcore.__file__).parent
     for half in "_sync", "_async":
         events = {event for source in (folder / half).glob("*.py") for event in emitted(source)}
-        assert {event.rpartition(".")[0] for event in events} <= _httpx._STEPS_BEFORE_BODY
-        assert events >= _httpx._BODY_STARTED | _httpx._SOCKET_EVENTS
+        assert {event.rpartition(".")[0] for event in events} <= _trace._STEPS_BEFORE_BODY
+        assert events >= _trace._BODY_STARTED | _trace._SOCKET_EVENTS
 
 
 class Recorder(RequestTrace):
