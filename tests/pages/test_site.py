@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 
 import modica_facade
 
@@ -128,3 +129,15 @@ def test_the_search_works_in_a_browser_from_a_folder(site: Path, tmp_path: Path,
     ).stdout
     results = shown.partition('id="search-results"')[2]
     assert title in re.sub("<[^>]+>", "", results)
+
+
+def test_the_page_on_the_control_api_has_every_request() -> None:
+    document = yaml.safe_load((ROOT / "openapi" / "simulator-control.openapi.yaml").read_text("utf-8"))
+    described = {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    page = (ROOT / "docs" / "control-api.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", page, re.MULTILINE)) == described
