@@ -26,6 +26,10 @@ def _at_least(least: float, *, whole: bool = False) -> Callable[[RetryPolicy, At
 class RetryPolicy:
     """How often and how long a call may be tried. Which outcomes may be repeated at all is not an option.
 
+    Example:
+        >>> RetryPolicy(attempts=2, deadline=20)
+        RetryPolicy(attempts=2, backoff=0.5, backoff_cap=8.0, retry_after_cap=60.0, deadline=20)
+
     A ``get`` is repeated on transport failures and 408, 425, 429, 500, 502, 503 and 504. A send or broadcast is
     repeated only when it certainly was not processed: the request never left this machine, or the answer is 425 or 429.
 

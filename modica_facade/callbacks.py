@@ -44,6 +44,10 @@ _Body = bytes | bytearray | memoryview | str | Mapping[str, Any]
 def parse_callback(body: _Body) -> DeliveryReceipt | InboundMessage:
     """Read a callback of either kind, REST v1 or v2, by the keys it has.
 
+    Example:
+        >>> parse_callback(b'{"message_id": "1234567890", "status": "received"}').is_delivered
+        True
+
     A delivery receipt has ``status`` and ``message_id`` (or ``id`` on v2); an inbound message has ``id``, ``source``,
     ``destination`` and ``content``; in what has all of them ``direction`` decides (``"MO"`` or ``"MT"``). Null is
     absent. Nothing else makes a callback unreadable: an optional field that is not as documented is None, other keys
@@ -86,6 +90,10 @@ def parse_callback(body: _Body) -> DeliveryReceipt | InboundMessage:
 def parse_delivery_receipt(body: _Body) -> DeliveryReceipt:
     """Read a callback that can only be a delivery receipt, e.g. at a URL of its own.
 
+    Example:
+        >>> parse_delivery_receipt({"message_id": "1234567890", "status": "sent", "reference": "order-42"}).reference
+        'order-42'
+
     Args:
         body: as for `parse_callback`.
 
@@ -97,6 +105,10 @@ def parse_delivery_receipt(body: _Body) -> DeliveryReceipt:
 
 def parse_inbound_message(body: _Body) -> InboundMessage:
     """Read a callback that can only be an inbound message, e.g. at a URL of its own.
+
+    Example:
+        >>> parse_inbound_message('{"id": 5, "source": "+64211234567", "destination": "202", "content": "Yes"}').content
+        'Yes'
 
     Args:
         body: as for `parse_callback`.
@@ -265,6 +277,13 @@ def _not_a_number(_name: str) -> None:
 
 class DeliveryTracker:
     """Receipts in any order, any number of times -> the state of each message.
+
+    Example:
+        >>> tracker = DeliveryTracker()
+        >>> [tracker.record(DeliveryReceipt("1234567890", status)) for status in ("received", "sent")]
+        [True, False]
+        >>> tracker.state("1234567890").status
+        'received'
 
     Receipts may arrive late, twice and out of order, so the state of a message is the furthest status that was
     reported, in the order of `DeliveryStatus.rank`, not the last one: a message known to be delivered stays delivered,

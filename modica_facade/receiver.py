@@ -35,6 +35,10 @@ _MAX_EXCEPTIONS: Final = 10
 class CallbackReceiver:
     """An endpoint for delivery receipts and inbound messages, to mount in FastAPI, Starlette, Django, Flask and others.
 
+    Example:
+        >>> receiver = CallbackReceiver(on_receipt=print, on_inbound=print, username="gateway", password="secret")
+        >>> application = receiver.asgi
+
     It takes both kinds at one URL or at two, REST v1 and v2 alike, whatever the path. The gateway may deliver a
     callback more than once and in any order (nothing else is documented): handlers must cope with that,
     `DeliveryTracker` helps.

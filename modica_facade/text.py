@@ -46,6 +46,10 @@ class Parts:
 def count_parts(text: str) -> Parts:
     """Count the SMS parts (segments) of a text.
 
+    Example:
+        >>> count_parts("Tēnā koe")
+        Parts(encoding='UCS-2', count=1, units=8, free=62, non_gsm7=('ē', 'ā'))
+
     A single SMS carries 160 septets or 70 UTF-16 code units; each part of a longer text 153 or 67.
     """
     non_gsm7 = tuple(dict.fromkeys(c for c in text if c not in _BASIC and c not in _EXTENSION))
@@ -71,6 +75,10 @@ _NUMBER = re.compile(r"\+?[\d\s().\-/]+")
 
 def normalise(number: str, country: str) -> str:
     """A phone number in the form that the gateway asks for, such as ``"+64211234567"``.
+
+    Example:
+        >>> normalise("021 123 4567", "NZ")
+        '+64211234567'
 
     Args:
         number: as people write it: ``"021 123 4567"``, ``"64211234567"``, ``"0064211234567"``, ``"+64 21 123 4567"``.

@@ -222,6 +222,11 @@ class AsyncModica(RestV1, _AsyncClient):
     ) -> BroadcastResult:
         """Send one text to 1 to 1000 destinations with exactly one request.
 
+        Example:
+            >>> result = await modica.broadcast(["+64211234567", "X"], "Kia ora koutou")
+            >>> [outcome.destination for outcome in result.failed]
+            ['X']
+
         Args:
             destinations: 1 to 1000 numbers (published specification); see `send`.
             content: as for `send`; so are all options.
@@ -270,6 +275,12 @@ class AsyncModica(RestV1, _AsyncClient):
     ) -> AsyncGenerator[BroadcastOutcome, None]:
         """Send one text to any number of destinations, in broadcasts of ``batch_size``, several in flight.
 
+        Example:
+            >>> async for outcome in modica.broadcast_many(["+64211234567", "X"], "Kia ora koutou"):
+            ...     print(outcome.destination, outcome.reason)
+            +64211234567 None
+            X Invalid destination (X)
+
         Args:
             destinations: any iterable, pulled lazily; memory stays constant.
             content: as for `send`; so are all options.
@@ -312,6 +323,11 @@ class AsyncModica(RestV1, _AsyncClient):
 
     async def get(self, message_id: str | int) -> Message:
         """Fetch a stored message.
+
+        Example:
+            >>> sent = await modica.send("+64211234567", "Kia ora")
+            >>> (await modica.get(sent.id)).content
+            'Kia ora'
 
         Args:
             message_id: as `send` returned it; an int is taken too.
@@ -412,6 +428,12 @@ class AsyncModicaV2(RestV2, _AsyncClient):
     ) -> AsyncGenerator[BroadcastOutcome, None]:
         """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
 
+        Example:
+            >>> async for outcome in modica.send_many(["+64211234567", "X"], "Kia ora koutou"):
+            ...     print(outcome.destination, outcome.ok)
+            +64211234567 True
+            X False
+
         Args:
             destinations: any iterable, pulled lazily; memory stays constant.
             content: as for `send`; so are all options.
@@ -454,6 +476,11 @@ class AsyncModicaV2(RestV2, _AsyncClient):
 
     async def get(self, message_id: str | UUID) -> Message:
         """Fetch a stored message, its delivery status included.
+
+        Example:
+            >>> sent = await modica.send("+64211234567", "Kia ora")
+            >>> (await modica.get(sent.id)).status
+            'accepted'
 
         Args:
             message_id: as `send` returned it; a UUID is taken too.

@@ -238,6 +238,11 @@ class Modica(RestV1, _SyncClient):
     ) -> BroadcastResult:
         """Send one text to 1 to 1000 destinations with exactly one request.
 
+        Example:
+            >>> result = modica.broadcast(["+64211234567", "X"], "Kia ora koutou")
+            >>> [outcome.destination for outcome in result.failed]
+            ['X']
+
         Args:
             destinations: 1 to 1000 numbers (published specification); see `send`.
             content: as for `send`; so are all options.
@@ -285,6 +290,12 @@ class Modica(RestV1, _SyncClient):
     ) -> Generator[BroadcastOutcome, None, None]:
         """Send one text to any number of destinations, in broadcasts of ``batch_size``.
 
+        Example:
+            >>> for outcome in modica.broadcast_many(["+64211234567", "X"], "Kia ora koutou"):
+            ...     print(outcome.destination, outcome.reason)
+            +64211234567 None
+            X Invalid destination (X)
+
         Args:
             destinations: any iterable, pulled lazily; memory stays constant.
             content: as for `send`; so are all options.
@@ -325,6 +336,11 @@ class Modica(RestV1, _SyncClient):
 
     def get(self, message_id: str | int) -> Message:
         """Fetch a stored message.
+
+        Example:
+            >>> sent = modica.send("+64211234567", "Kia ora")
+            >>> modica.get(sent.id).content
+            'Kia ora'
 
         Args:
             message_id: as `send` returned it; an int is taken too.
@@ -425,6 +441,12 @@ class ModicaV2(RestV2, _SyncClient):
     ) -> Generator[BroadcastOutcome, None, None]:
         """Send one text to any number of destinations, one request each: what a broadcast was on REST v1.
 
+        Example:
+            >>> for outcome in modica.send_many(["+64211234567", "X"], "Kia ora koutou"):
+            ...     print(outcome.destination, outcome.ok)
+            +64211234567 True
+            X False
+
         Args:
             destinations: any iterable, pulled lazily; memory stays constant.
             content: as for `send`; so are all options.
@@ -467,6 +489,11 @@ class ModicaV2(RestV2, _SyncClient):
 
     def get(self, message_id: str | UUID) -> Message:
         """Fetch a stored message, its delivery status included.
+
+        Example:
+            >>> sent = modica.send("+64211234567", "Kia ora")
+            >>> modica.get(sent.id).status
+            'accepted'
 
         Args:
             message_id: as `send` returned it; a UUID is taken too.
