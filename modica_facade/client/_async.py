@@ -326,7 +326,8 @@ class AsyncModica(RestV1, _AsyncClient):
 
         Example:
             >>> sent = await modica.send("+64211234567", "Kia ora")
-            >>> (await modica.get(sent.id)).content
+            >>> message = await modica.get(sent.id)
+            >>> message.content
             'Kia ora'
 
         Args:
@@ -479,7 +480,8 @@ class AsyncModicaV2(RestV2, _AsyncClient):
 
         Example:
             >>> sent = await modica.send("+64211234567", "Kia ora")
-            >>> (await modica.get(sent.id)).status
+            >>> message = await modica.get(sent.id)
+            >>> message.status
             'accepted'
 
         Args:

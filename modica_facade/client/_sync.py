@@ -339,7 +339,8 @@ class Modica(RestV1, _SyncClient):
 
         Example:
             >>> sent = modica.send("+64211234567", "Kia ora")
-            >>> modica.get(sent.id).content
+            >>> message = modica.get(sent.id)
+            >>> message.content
             'Kia ora'
 
         Args:
@@ -492,7 +493,8 @@ class ModicaV2(RestV2, _SyncClient):
 
         Example:
             >>> sent = modica.send("+64211234567", "Kia ora")
-            >>> modica.get(sent.id).status
+            >>> message = modica.get(sent.id)
+            >>> message.status
             'accepted'
 
         Args:
