@@ -28,7 +28,7 @@ demo-v2: .venv/.installed  ## the same on REST v2
 test: .venv/.installed  ## run the tests, print coverage, fail under 95 % of branches
 	@# Not pytest --cov: pytest imports our plugin, and with it the package, before that begins to count.
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest || { $(BIN)/python -m coverage erase; exit 1; }
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
