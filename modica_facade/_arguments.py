@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack, cast
 from uuid import UUID
 
 from . import _rfc3339
@@ -16,6 +17,7 @@ MAX_MASK: Final = 20
 """Characters (published specification)."""
 _MAX_SCHEDULE: Final = timedelta(days=60)  # prose documentation
 _CLOCK_SKEW: Final = timedelta(minutes=5)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class SendOptions(TypedDict, total=False):
@@ -69,13 +71,35 @@ def check_text(name: str, value: object, *, max_length: int | None = None) -> st
     Raises:
         InvalidRequestError: it is not.
     """
+    problem = _text_problem(value)
+    if problem is not None:
+        raise InvalidRequestError(f"{name} {problem}", field=name)
+    text = cast("str", value)
+    if max_length is not None and len(text) > max_length:
+        raise InvalidRequestError(f"{name} has {len(text)} characters; shorten it to {max_length}", field=name)
+    return text
+
+
+def check_texts(name: str, values: Sequence[object]) -> None:
+    """Non-empty texts that UTF-8 can carry.
+
+    Raises:
+        InvalidRequestError: one of them is not; the message says which.
+    """
+    for index, value in enumerate(values):
+        problem = _text_problem(value)
+        if problem is not None:
+            raise InvalidRequestError(f"{name}[{index}] {problem}", field=name)
+
+
+def _text_problem(value: object) -> str | None:
     if not isinstance(value, str):
-        raise InvalidRequestError(f"{name} must be a str, not {type(value).__name__}", field=name)
+        return f"must be a str, not {type(value).__name__}"
     if not value or value.isspace():
-        raise InvalidRequestError(f"{name} is empty; nothing was sent", field=name)
-    if max_length is not None and len(value) > max_length:
-        raise InvalidRequestError(f"{name} has {len(value)} characters; shorten it to {max_length}", field=name)
-    return value
+        return "is empty; give a text that is not blank"
+    if not value.isascii() and _SURROGATE.search(value):
+        return "holds half of a character (a lone surrogate), which no SMS can carry: remove it"
+    return None
 
 
 def check_options(**options: Unpack[_AnySendOptions]) -> dict[str, Any]:
@@ -139,15 +163,6 @@ def _check_dates(
     return dates
 
 
-def encode(field_name: str, body: Mapping[str, Any]) -> bytes:
-    """A JSON body, byte for byte as httpx, and so the generated client, writes it.
-
-    Raises:
-        InvalidRequestError: a lone surrogate, which UTF-8 cannot carry.
-    """
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError(
-            f"{field_name} holds half of a surrogate pair, which no SMS can carry; remove it", field=field_name
-        ) from error
+def encode(body: Mapping[str, Any]) -> bytes:
+    """A JSON body of checked texts, byte for byte as httpx, and so the generated client, writes it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")

@@ -86,15 +86,6 @@ class NoResponse:
     cause: BaseException | None = None
 
 
-@frozen
-class ErrorEnvelope:
-    """The body of an error response: code and descriptions as received, and the code that selects the exception."""
-
-    code: str | None = None
-    descriptions: tuple[str, ...] = ()
-    mapped_code: str | None = None
-
-
 class InvalidResponse(Exception):  # noqa: N818 - never leaves the package: `to_result` raises an exception of the hierarchy
     """Raised by a parser when a 2xx body is malformed; ``outcomes`` holds the rows that could be parsed."""
 
@@ -110,7 +101,6 @@ class Call(Generic[T]):
     Attributes:
         success: the documented status.
         parse: turns a response with that status into the value of the call; raises `InvalidResponse`.
-        parse_error: parses the body of an error response.
         is_send: a repeat could be a second message.
         reference: the caller's label, by which a send can be reconciled.
     """
@@ -119,7 +109,6 @@ class Call(Generic[T]):
     path: str
     success: int
     parse: Callable[[Response], T]
-    parse_error: Callable[[Mapping[str, Any]], ErrorEnvelope]
     body: bytes | None = None
     is_send: bool = False
     reference: str | None = None
@@ -221,9 +210,11 @@ _ADVICE: Mapping[type[GatewayError], str] = {
     AuthenticationError: "check username and password, and that this machine's address is on the allow-list",
     PermissionDeniedError: "ask for this permission to be given to the application",
     NotFoundError: "check the id and base_url",
-    RateLimitError: "send more slowly",
+    InvalidAttributeError: "correct the request; a number is written with + and country code, like +64211234567",
     InvalidScheduleError: "correct scheduled or expires",
     BroadcastLimitError: "send fewer destinations at once, or use broadcast_many",
+    RejectedError: "correct the request",
+    SendFailedError: "nothing was sent, call again later",
 }
 
 
@@ -243,22 +234,72 @@ def _error_response(call: Call[Any], response: Response) -> ModicaError:
             may_have_been_sent=sent,
         )
     fields = parse_json(response.body)
-    envelope = call.parse_error(cast("dict[str, Any]", fields)) if isinstance(fields, dict) else ErrorEnvelope()
+    envelope = _parse_envelope(cast("dict[str, object]", fields) if isinstance(fields, dict) else {})
     error_class = _error_class(status, envelope.mapped_code)
-    says = ": ".join(part for part in (envelope.code, "; ".join(envelope.descriptions)) if part) or "no reason given"
-    advice = _ADVICE.get(
-        error_class, "correct the request" if issubclass(error_class, RejectedError) else "try again later"
-    )
+    retry_after = parse_retry_after(response.retry_after)
     return error_class(
-        f"HTTP {status}, {says}; {doubt or advice}",
+        f"HTTP {status}, {_reason(status, envelope)}; {doubt or _advice(error_class, retry_after)}",
         status_code=status,
         code=envelope.code,
         descriptions=envelope.descriptions,
         body=body,
-        retry_after=parse_retry_after(response.retry_after),
+        retry_after=retry_after,
         reference=call.reference,
         may_have_been_sent=sent,
     )
+
+
+def _reason(status: int, envelope: _ErrorEnvelope) -> str:
+    """Code and descriptions, without the status, which several forms of the body repeat."""
+    code = None if envelope.code == str(status) else envelope.code
+    descriptions = (text.removeprefix(f"{status} ") for text in envelope.descriptions)
+    return ": ".join(part for part in (code, "; ".join(descriptions)) if part) or "no reason given"
+
+
+def _advice(error_class: type[GatewayError], retry_after: float | None) -> str:
+    if error_class is RateLimitError:
+        return "send more slowly" if retry_after is None else f"wait {retry_after:g} s, then send more slowly"
+    for kind in error_class.__mro__:
+        if kind in _ADVICE:
+            return _ADVICE[kind]
+    return "try again later"
+
+
+@frozen
+class _ErrorEnvelope:
+    """The body of an error response: code and descriptions as received, and the code that selects the exception."""
+
+    code: str | None = None
+    descriptions: tuple[str, ...] = ()
+    mapped_code: str | None = None
+
+
+def _parse_envelope(body: Mapping[str, object]) -> _ErrorEnvelope:
+    """Any of the three forms, for both API versions: which of them comes, the documentation contradicts itself.
+
+    ``{"error", "error-desc"}``: prose documentation of v1 and v2. ``{"message", "code"}``: specification of v1.
+    ``{"message", "statusCode", "error"}``: specification of v2.
+    """
+    error = _parse_code(body.get("error"))
+    if "error-desc" in body or error in _BY_CODE or not body.keys() & {"message", "code", "statusCode"}:
+        return _ErrorEnvelope(error, _parse_descriptions(body.get("error-desc") or body.get("message")), error)
+    code = _parse_code(body.get("code")) or _parse_code(body.get("statusCode"))
+    descriptions = _parse_descriptions(body.get("message")) + _parse_descriptions(body.get("error"))
+    # Here 400 and 422 are HTTP statuses of any bad request; as codes the prose reserves them for the schedule.
+    of_schedule = code in ("400", "422") and any("scheduled" in text.lower() for text in descriptions)
+    return _ErrorEnvelope(code, descriptions, code if of_schedule else None)
+
+
+def _parse_code(value: object) -> str | None:
+    if type(value) is int and abs(value) < 10**6:
+        return str(value)
+    return value[:100] if isinstance(value, str) and value else None
+
+
+def _parse_descriptions(value: object) -> tuple[str, ...]:
+    """One text or a list of texts, as a bounded tuple."""
+    several = cast("list[object]", value) if isinstance(value, list) else [value]
+    return tuple(text[:500] for text in several[:20] if isinstance(text, str) and text)
 
 
 def _error_class(status: int, code: str | None) -> type[GatewayError]:
@@ -316,12 +357,6 @@ def parse_complete_json(response: Response) -> Any:
 def body_text(body: bytes) -> str:
     """A body as bounded text for an exception."""
     return body[:MAX_KEPT_BODY].decode("utf-8", "replace")
-
-
-def parse_descriptions(value: object) -> tuple[str, ...]:
-    """A description as the gateway spells it, one text or a list of parse_descriptions, as a bounded tuple."""
-    several = cast("list[object]", value) if isinstance(value, list) else [value]
-    return tuple(text[:500] for text in several[:20] if isinstance(text, str) and text)
 
 
 def optional_text(fields: Mapping[str, object], name: str) -> str | None:

@@ -9,20 +9,19 @@ field: by then an SMS may have gone out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Final, Unpack, cast
 
 from . import _rfc3339
-from ._arguments import SendOptionsV1, check_options, check_text, encode
+from ._arguments import SendOptionsV1, check_options, check_text, check_texts, encode
 from ._calls import (
     Call,
-    ErrorEnvelope,
     InvalidResponse,
     Response,
     optional_text,
     parse_complete_json,
-    parse_descriptions,
     required_text,
 )
 from ._ids import MAX_V1_ID, parse_v1_id, v1_id_from_location
@@ -64,8 +63,7 @@ def send(destination: str, content: str, **options: Unpack[SendOptionsV1]) -> Ca
         path="/messages",
         success=201,
         parse=parse,
-        parse_error=_parse_error,
-        body=encode("content", message.to_dict()),
+        body=encode(message.to_dict()),
         is_send=True,
         reference=reference,
     )
@@ -93,13 +91,12 @@ def broadcasts(content: str, **options: Unpack[SendOptionsV1]) -> Callable[[Iter
 
     def call(destinations: Iterable[str]) -> Call[BroadcastResult]:
         wanted = _check_destinations(destinations)
-        body = encode("content", NewBroadcast(destination=wanted, content=content, **checked).to_dict())
+        body = encode(NewBroadcast(destination=wanted, content=content, **checked).to_dict())
         return Call(
             method="POST",
             path="/messages/broadcast",
             success=201,
             parse=partial(_parse_broadcast, wanted=wanted),
-            parse_error=_parse_error,
             body=body,
             is_send=True,
             reference=checked.get("reference"),
@@ -124,21 +121,21 @@ def get(message_id: str | int) -> Call[Message]:
         path=f"/messages/{canonical}",
         success=200,
         parse=partial(_parse_message, wanted=canonical),
-        parse_error=_parse_error,
     )
 
 
 def _check_destinations(destinations: Iterable[str]) -> list[str]:
     if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
         raise InvalidRequestError("destinations must be a list of str; for one number use send", field="destinations")
-    wanted = list(destinations)
-    if not 1 <= len(wanted) <= MAX_DESTINATIONS:
-        advice = "; use broadcast_many for more" if wanted else ""
+    wanted = list(islice(destinations, MAX_DESTINATIONS + 1))  # no more: it may have no end
+    if not wanted:
+        raise InvalidRequestError(f"destinations is empty: give 1 to {MAX_DESTINATIONS} numbers", field="destinations")
+    if len(wanted) > MAX_DESTINATIONS:
         raise InvalidRequestError(
-            f"a broadcast takes 1 to {MAX_DESTINATIONS} destinations, not {len(wanted)}{advice}", field="destinations"
+            f"a broadcast takes at most {MAX_DESTINATIONS} destinations; use broadcast_many for more",
+            field="destinations",
         )
-    for destination in wanted:
-        check_text("destinations", destination)
+    check_texts("destinations", wanted)
     return wanted
 
 
@@ -209,20 +206,3 @@ def _parse_message(response: Response, wanted: str) -> Message:
         reply_to=parse_v1_id(fields.get("reply_to")),
         operator=optional_text(fields, "operator"),
     )
-
-
-def _parse_error(body: Mapping[str, Any]) -> ErrorEnvelope:
-    """Both shapes: ``{"error", "error-desc"}`` of the prose, ``{"message", "code"}`` of the specification."""
-    if "error" in body:
-        code = _code(body["error"])
-        return ErrorEnvelope(code, parse_descriptions(body.get("error-desc")), code)
-    code, descriptions = _code(body.get("code")), parse_descriptions(body.get("message"))
-    # In the specification's shape 400 is any bad request; only the prose reserves it for the schedule.
-    vague = code == "400" and not any("scheduled" in text.lower() for text in descriptions)
-    return ErrorEnvelope(code, descriptions, None if vague else code)
-
-
-def _code(value: object) -> str | None:
-    if type(value) is int and abs(value) < 10**6:
-        return str(value)
-    return value[:100] if isinstance(value, str) and value else None

@@ -7,7 +7,7 @@ the generated readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Unpack, cast
 from uuid import UUID
@@ -16,12 +16,10 @@ from . import _rfc3339
 from ._arguments import SendOptionsV2, check_options, check_text, encode
 from ._calls import (
     Call,
-    ErrorEnvelope,
     InvalidResponse,
     Response,
     optional_text,
     parse_complete_json,
-    parse_descriptions,
     required_text,
 )
 from ._ids import parse_v2_id, v2_id_from_location
@@ -68,8 +66,7 @@ def sends(content: str, **options: Unpack[SendOptionsV2]) -> Callable[[str], Cal
             path="/messages",
             success=202,
             parse=parse,
-            parse_error=_parse_error,
-            body=encode("content", message.to_dict()),
+            body=encode(message.to_dict()),
             is_send=True,
             reference=reference,
         )
@@ -93,7 +90,6 @@ def get(message_id: str | UUID) -> Call[Message]:
         path=f"/messages?id={canonical}",
         success=200,
         parse=partial(_parse_message, wanted=canonical),
-        parse_error=_parse_error,
     )
 
 
@@ -130,13 +126,4 @@ def _parse_message(response: Response, wanted: str) -> Message:
         reference=optional_text(fields, "reference"),
         direction=optional_text(fields, "direction"),
         status=optional_text(fields, "status"),
-    )
-
-
-def _parse_error(body: Mapping[str, Any]) -> ErrorEnvelope:
-    """``{"message", "statusCode", "error"}``; the HTTP status decides, the code repeats it."""
-    code: object = body.get("statusCode")
-    return ErrorEnvelope(
-        str(code) if type(code) is int and 1 <= code <= 999 else None,
-        parse_descriptions([body.get("message"), body.get("error")]),
     )

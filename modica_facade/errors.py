@@ -66,10 +66,19 @@ _LONGEST_MESSAGE = 600
 
 
 def _one_line(text: str) -> str:
-    """``text`` as one bounded, printable line: a foreign description may hold newlines or terminal escapes."""
-    if len(text) > _LONGEST_MESSAGE:
-        text = text[: _LONGEST_MESSAGE - 1] + "…"
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """``text`` as one bounded, printable line, with invisible characters escaped.
+
+    A description may hold newlines or terminal escapes, and a number copied from somewhere a zero-width space, which is
+    what is wrong with it.
+    """
+    text = " ".join("".join(map(_visible, text[: 2 * _LONGEST_MESSAGE])).split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in "\t\n\r\v\f":
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 class ModicaError(Exception):
