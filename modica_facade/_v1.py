@@ -132,7 +132,7 @@ def _check_destinations(destinations: Iterable[str]) -> list[str]:
         raise InvalidRequestError(f"destinations is empty: give 1 to {MAX_DESTINATIONS} numbers", field="destinations")
     if len(wanted) > MAX_DESTINATIONS:
         raise InvalidRequestError(
-            f"a broadcast takes at most {MAX_DESTINATIONS} destinations; use broadcast_many for more",
+            f"a broadcast takes 1 to {MAX_DESTINATIONS} destinations, these are more; use broadcast_many",
             field="destinations",
         )
     check_texts("destinations", wanted)

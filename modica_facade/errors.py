@@ -216,7 +216,7 @@ class MissingAttributeError(RejectedError):
 
 
 class InvalidAttributeError(RejectedError):
-    """``invalid_attrib``."""
+    """``invalid_attrib``: mostly the number, which is written with + and country code, like +64211234567."""
 
 
 class InvalidScheduleError(RejectedError):
@@ -228,7 +228,7 @@ class BroadcastLimitError(RejectedError):
 
 
 class SendFailedError(GatewayError):
-    """``send_failed``: the gateway could not queue the message; it is not sent again automatically."""
+    """``send_failed``: the gateway could not queue the message. Unless ``may_have_been_sent``, call again later."""
 
 
 class ServerError(GatewayError):

@@ -118,5 +118,5 @@ def test_an_empty_list_is_not_told_to_be_a_broadcast_of_many() -> None:
 
 
 def test_an_endless_list_is_refused_as_too_long() -> None:
-    with pytest.raises(errors.InvalidRequestError, match="at most 1000 destinations; use broadcast_many"):
+    with pytest.raises(errors.InvalidRequestError, match="1 to 1000 destinations, these are more; use broadcast_many"):
         Modica("name", "secret").broadcast(itertools.repeat("+64211234567"), "Kia ora")

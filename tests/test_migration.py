@@ -531,7 +531,7 @@ class TestItsTables:
             assert not hasattr(getattr(modica_facade, v2), "broadcast")
         for kind, field in migration._ALWAYS_NONE:
             assert field in attrs.fields_dict(getattr(models, kind))
-        for name in migration._NEVER_RAISED:
+        for name in migration._CLASSES_OF_CODES:
             assert issubclass(getattr(errors, name), errors.GatewayError)
 
 

@@ -132,13 +132,6 @@ class TestRequests:
             broadcast(destinations)
         assert error.value.field == "destinations"
 
-    def test_none_at_all_is_not_told_to_use_broadcast_many(self) -> None:
-        with pytest.raises(errors.InvalidRequestError, match="1 to 1000 destinations, not 0") as error:
-            broadcast([])
-        assert "broadcast_many" not in str(error.value)
-        with pytest.raises(errors.InvalidRequestError, match="not 1001; use broadcast_many"):
-            broadcast(NUMBERS[:1] * 1001)
-
     def test_any_iterable_of_destinations_will_do(self) -> None:
         assert broadcast(iter(NUMBERS)).body == broadcast(tuple(NUMBERS)).body == broadcast(dict.fromkeys(NUMBERS)).body
 
