@@ -700,6 +700,7 @@ def test_nothing_is_sent_to_a_server_with_a_bad_certificate_and_it_is_not_asked_
             outcome = perform(operation, modica)
             check(operation, outcome, End(NotSentError))
             assert "certificate" in str(outcome).lower()
+            assert ("SSL_CERT_FILE" in str(outcome)) is (certificate == "of an unknown authority")
     assert server.requests == []
     assert server.connections == len(OPERATIONS)
 

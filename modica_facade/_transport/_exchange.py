@@ -23,10 +23,12 @@ MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 _MAX_INFORMATIONAL: Final = 10
 # Whoever answers one of these may well hang up, and the next request on the connection would be lost in that.
 _NOT_REUSED_AFTER: Final = frozenset({408, 425, 429})
+# X509_V_ERR_... of OpenSSL: a self-signed certificate, or one whose issuer is not among the trusted.
+_UNKNOWN_ISSUER: Final = frozenset({18, 19, 20, 21})
 
 CLOSED: Final = "this client, or the http_client it was given, was closed; make a new one"
 DEADLINE_PASSED: Final = "the deadline of the call passed"
-POOL_EXHAUSTED: Final = f"{MAX_IN_FLIGHT} calls are in flight and none ended in {POOL_TIMEOUT:g} s"
+POOL_EXHAUSTED: Final = f"{MAX_IN_FLIGHT} calls are in flight, and this one got no slot in {POOL_TIMEOUT:g} s"
 # What was there before the request is not its response: it was meant for somebody else.
 NOT_QUIET: Final = "the peer spoke, or closed the connection, before the request was written"
 
@@ -175,6 +177,8 @@ class Exchange(Attempt):
     def fail_with(self, error: OSError | h11.RemoteProtocolError) -> None:
         """Record that the system, TLS or the peer failed."""
         text = self.redact(str(error))
+        if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _UNKNOWN_ISSUER:
+            text += "; if the issuer is your company's proxy, name a file with its root certificate in SSL_CERT_FILE"
         # What h11 says may repeat what the peer echoed, and its frames hold it.
         cause = h11.RemoteProtocolError(text) if isinstance(error, h11.RemoteProtocolError) else error
         cause.__cause__ = cause.__context__ = None
