@@ -1,30 +1,135 @@
-"""pytest fixtures for programs that use this package; loaded by pytest itself, so nothing heavy is imported here."""
+"""pytest fixtures for programs that use this package; loaded by pytest itself, so nothing heavy is imported here.
+
+The fixtures give out the simulator of `modica_facade.simulator` and share their code, but for the scope:
+
+- ``modica_simulator`` and ``modica_simulator_async``: a new one for each test,
+- ``modica_simulator_env``: the same as ``modica_simulator``, with ``MODICA_USERNAME`` and so on set to it,
+- ``modica_simulator_module`` and ``modica_simulator_session``: one for many tests, reset after each of them,
+- ``modica_simulator_settings``: override it to change how they are made.
+
+While one of them lives, the clients of this package and the simulator have one clock, the simulator's. A test fails if
+it made a rule with `Simulator.fail` that no request matched, unless it is marked ``modica_allow_unused_faults``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from modica_facade.simulator import AsyncSimulator, Simulator
+    from .simulator import AsyncSimulator, Simulator
+
+_SHARED = ("modica_simulator_module", "modica_simulator_session")
+_ALL = ("modica_simulator", "modica_simulator_async", *_SHARED)
+
+
+@pytest.fixture(scope="session")
+def modica_simulator_settings() -> dict[str, Any]:
+    """Keyword arguments of `Simulator` for the fixtures here: override this one in a conftest.py, module or class.
+
+    Its scope has to be that of the simulator, or wider.
+    """
+    return {}
 
 
 @pytest.fixture
-def modica_simulator() -> Generator[Simulator]:
+def modica_simulator(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
     """Modica's gateway as documented, on loopback: give ``modica_simulator.base_url`` to the client under test."""
-    from modica_facade.simulator import Simulator  # only who asks for it pays for a server
+    from .simulator import Simulator  # only who asks for it pays for a server
 
-    with Simulator() as simulator:
+    with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         yield simulator
 
 
 @pytest.fixture
-def modica_simulator_async() -> Generator[AsyncSimulator]:
-    """`modica_simulator` for asyncio tests, whatever plugin runs them: `advance` and `deliver` are awaited."""
-    from modica_facade.simulator import AsyncSimulator  # only who asks for it pays for a server
+def modica_simulator_async(modica_simulator_settings: dict[str, Any]) -> Generator[AsyncSimulator]:
+    """`modica_simulator` for asyncio tests, whatever plugin runs them: what posts callbacks is awaited."""
+    from .simulator import AsyncSimulator  # only who asks for it pays for a server
 
-    with AsyncSimulator() as simulator:
+    with AsyncSimulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         yield simulator
+
+
+@pytest.fixture
+def modica_simulator_env(
+    modica_simulator: Simulator, modica_simulator_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Simulator:
+    """`modica_simulator`, with MODICA_USERNAME, MODICA_PASSWORD, MODICA_BASE_URL and MODICA_V2_BASE_URL set to it."""
+    username, password = _credentials(modica_simulator_settings)
+    monkeypatch.setenv("MODICA_USERNAME", username)
+    monkeypatch.setenv("MODICA_PASSWORD", password)
+    monkeypatch.setenv("MODICA_BASE_URL", modica_simulator.base_url)
+    monkeypatch.setenv("MODICA_V2_BASE_URL", modica_simulator.v2_base_url)
+    return modica_simulator
+
+
+@pytest.fixture(scope="module")
+def modica_simulator_module(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
+    """`modica_simulator`, one for all tests of a module; each test finds it as new, at the same address."""
+    from .simulator import Simulator  # only who asks for it pays for a server
+
+    with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def modica_simulator_session(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
+    """`modica_simulator`, one for the whole run; each test finds it as new, at the same address."""
+    from .simulator import Simulator  # only who asks for it pays for a server
+
+    with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
+        yield simulator
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", "modica_allow_unused_faults: do not fail if a rule of modica_simulator.fail() matched no request"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test whose rule matched no request: it did not test what it says."""
+    result = yield
+    if item.get_closest_marker("modica_allow_unused_faults") is None:
+        for simulator in _simulators(item, _ALL):
+            try:
+                simulator.assert_faults_used()
+            except AssertionError as error:
+                pytest.fail(str(error), pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave nothing of a test in a simulator that others use."""
+    result = yield
+    for simulator in _simulators(item, _SHARED):
+        simulator.reset()
+    return result
+
+
+def _simulators(item: pytest.Item, names: tuple[str, ...]) -> Iterator[Simulator]:
+    fixtures: dict[str, Any] = getattr(item, "funcargs", None) or {}
+    return (fixtures[name] for name in names if name in fixtures)
+
+
+@contextlib.contextmanager
+def _one_clock(simulator: Simulator | AsyncSimulator) -> Generator[None]:
+    from . import _arguments
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_arguments, "utc_now", lambda: simulator.now)
+        yield
+
+
+def _credentials(settings: dict[str, Any]) -> tuple[str, str]:
+    applications: dict[str, Any] = settings.get("applications") or {}
+    for username, application in applications.items():
+        return username, application.password
+    return settings.get("username") or "application-name", settings.get("password") or "password"

@@ -36,7 +36,7 @@ def make_fault(
     Raises:
         ValueError: an argument, or several together, make no rule; the text names them.
     """
-    if error is not None and error not in ERRORS:
+    if error is not None and (not isinstance(error, str) or error not in ERRORS):
         raise ValueError(f"{error!r} is no documented error code; these are: {', '.join(ERRORS)}")
     if status is not None:
         check_integer("status", status, 200, 599)

@@ -181,7 +181,7 @@ class Delivery:
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Fault:
     """A rule made by `Simulator.fail`.
 
@@ -207,6 +207,18 @@ class Fault:
     hits: int = 0
     id: str = ""
 
+    def __repr__(self) -> str:
+        """One line for a failing test: ``<fail(status=503, times=1, match=...), 0 hits>``."""
+        given = {
+            "error": self.error,
+            "status": None if self.answer is None else self.answer.status_code,
+            "acted": self.acted or None,
+            "cut": self.cut,
+            "delay": self.delay or None,
+        }
+        arguments = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"<fail({', '.join([*arguments, f'times={self.times}', f'match={self.match!r}'])}), {self.hits} hits>"
+
     @property
     def does_nothing(self) -> bool:
         """It is there for its ``match`` function alone, which sees every request."""
@@ -218,7 +230,7 @@ class Fault:
         return None if self.times is None else self.times - self.hits
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RequestMatch:
     """The requests a rule is for: those for which everything given here is true.
 
@@ -233,6 +245,10 @@ class RequestMatch:
     path: str | None = None
     destination: str | None = None
     application: str | None = None
+
+    def __repr__(self) -> str:
+        """As it was given."""
+        return repr(attrs.asdict(self, filter=lambda _, value: value is not None))
 
     def __call__(self, request: ReceivedRequest) -> bool:
         """Is the rule for this request?"""

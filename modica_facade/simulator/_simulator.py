@@ -354,21 +354,21 @@ class BaseSimulator:
             status: where it stands.
             direction: ``MT`` to handsets, ``MO`` from them.
         """
+        check_optional_text("to", to)
         wanted = {
-            "destination": to,
-            "source": source,
-            "reference": reference,
-            "application": application,
-            "status": status,
-            "direction": direction,
+            "source": check_optional_text("source", source),
+            "reference": check_optional_text("reference", reference),
+            "application": check_optional_text("application", application),
+            "status": check_optional_text("status", status),
+            "direction": None if direction is None else check_choice("direction", direction, ("MT", "MO")),
         }
-        given = [(name, check_text(name, value)) for name, value in wanted.items() if value is not None]
+        given = {name: value for name, value in {"destination": to, **wanted}.items() if value is not None}
+        piece = check_optional_text("containing", containing) or ""
         with self._lock:
             return [
                 message
                 for message in self._gateway
-                if all(getattr(message, name) == value for name, value in given)
-                and (containing is None or containing in message.content)
+                if piece in message.content and all(getattr(message, name) == given[name] for name in given)
             ]
 
     def sent_to(self, number: str) -> list[StoredMessage]:
@@ -397,6 +397,7 @@ class BaseSimulator:
         Raises:
             AssertionError: there were none, or not that many; it lists what was sent.
         """
+        __tracebackhide__ = True  # pytest shows the test's own line
         if times is not None:
             check_integer("times", times, 0, 10**9)
         wanted = {"to": to, "containing": containing, "reference": reference}
@@ -729,6 +730,7 @@ class BaseSimulator:
         Raises:
             AssertionError: it names the rules.
         """
+        __tracebackhide__ = True
         unused = [fault for fault in self.faults if not fault.hits and not fault.does_nothing]
         if unused:
             rules = "".join(f"\n  {fault!r}" for fault in unused)

@@ -3,82 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import http.server
 import json
 import socket
-import ssl
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import trustme
+import time_machine
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modica_facade.simulator import AsyncSimulator, Simulator, serve
-from tests.support.callback_receiver import Receiver
-from tests.support.documents import Document
+from modica_facade.simulator import (
+    ALWAYS_EXPIRED,
+    ALWAYS_REFUSED,
+    ALWAYS_REJECTED,
+    Application,
+    AsyncSimulator,
+    Simulator,
+    serve,
+)
+
+from ..support.callback_receiver import Receiver
+from ..support.documents import Document
+from .support import CREDENTIALS, FIRST, MESSAGE, NOON, NUMBER, OTHER, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOON = datetime(2026, 11, 2, 12, 0, 0, tzinfo=UTC)
-NUMBER = "+64211234567"
-MESSAGE = {"destination": NUMBER, "content": "Kia ora"}
-FIRST = 9007199254740993
-CREDENTIALS = httpx.BasicAuth("application-name", "correct horse")
-
-
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(now=NOON) as sim:
-        yield sim
+V1 = Document("gateway-v1.openapi.yaml")
+V2 = Document("sms-v2.openapi.yaml")
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Simulator]:
     with Simulator() as sim:
         yield sim
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def v1(sim: Simulator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sim.base_url, auth=CREDENTIALS, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def v2(sim: Simulator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sim.v2_base_url, auth=CREDENTIALS, trust_env=False) as client:
-        yield client
-
-
-V1 = Document("gateway-v1.openapi.yaml")
-V2 = Document("sms-v2.openapi.yaml")
-
-
-@pytest.fixture
-def receiver(sim: Simulator) -> Iterator[Receiver]:
-    receiver = Receiver()
-    with serve(receiver) as url:
-        sim.dlr_url = url + "/dlr"
-        sim.mo_url = url + "/mo"
-        yield receiver
-
-
-def at(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
 
 
 # Sending
@@ -478,115 +441,57 @@ def test_the_clock_can_run_by_itself() -> None:
     assert sim.now - first > timedelta(hours=1)
 
 
-def test_a_naive_start_is_refused() -> None:
-    with pytest.raises(ValueError, match="aware"):
-        Simulator(now=datetime(2026, 11, 2))  # noqa: DTZ001 - that is the point
-
-
-# Faults
-
-
-def test_a_fault_answers_instead_of_the_gateway_once(sim: Simulator, v1: httpx.Client) -> None:
-    fault = sim.fail(status=503, body="<h1>Busy</h1>", headers={"Retry-After": "5", "Content-Type": "text/html"})
-    response = v1.post("/messages", json=MESSAGE)
-    assert (response.status_code, response.text, response.headers["retry-after"]) == (503, "<h1>Busy</h1>", "5")
-    assert (sim.messages, sim.requests[0].accepted, sim.requests[0].status_code) == ([], (), 503)
-    assert fault.hits == 1
-    assert v1.post("/messages", json=MESSAGE).status_code == 201
-
-
-def test_a_fault_may_hide_that_the_message_was_accepted(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(status=503, acted=True)
-    assert v1.post("/messages", json=MESSAGE).status_code == 503
-    assert sim.requests[0].accepted == (sim.messages[0].id,)
-
-
-def test_a_documented_error_can_be_asked_for_by_its_code(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(error="send_failed")
-    response = v1.post("/messages", json=MESSAGE)
-    assert response.status_code == 400
-    assert response.json() == {
-        "error": "send_failed",
-        "error-desc": ["Could not queue message due to an unknown error"],
-    }
-    V1.check("send_message", response)
-
-
-def test_an_undocumented_error_code_is_refused_with_the_documented_ones(sim: Simulator) -> None:
-    with pytest.raises(ValueError, match="these are: send_failed, invalid_json"):
-        sim.fail(error="sendfailed")
-
-
-def test_a_fault_may_have_any_body_and_last(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(status=201, body=b"", times=2)
-    sim.fail(status=502, body={"message": "Bad", "code": 502}, times=None)
-    answers = [v1.post("/messages", json=MESSAGE) for _ in range(4)]
-    assert [(answer.status_code, answer.content) for answer in answers[:2]] == [(201, b"")] * 2
-    assert [answer.json() for answer in answers[2:]] == [{"message": "Bad", "code": 502}] * 2
-    assert answers[3].headers["content-type"] == "application/json"
-
-
-def test_a_fault_hits_only_what_it_matches(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(status=500, match=lambda request: request.json["destination"] == "+64211234568")
-    assert v1.post("/messages", json=MESSAGE).status_code == 201
-    assert v1.post("/messages", json={**MESSAGE, "destination": "+64211234568"}).status_code == 500
-
-
-def test_a_wrong_content_length_can_be_promised(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(status=200, body=b"{}", headers={"content-length": "2"})
-    assert v1.get("/messages/1").json() == {}
+@pytest.mark.parametrize("how_far", [3600, timedelta(hours=1), NOON + timedelta(hours=1)], ids=str)
+def test_the_clock_moves_by_seconds_by_a_timedelta_or_to_a_moment(sim: Simulator, how_far: Any) -> None:
+    sim.advance(how_far)
+    assert sim.now == NOON + timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("cut", "accepted"), [("before", False), ("after", True), ("head", True), ("body", True)], ids=str
+    "how_far",
+    [
+        -1,
+        timedelta(seconds=-1),
+        NOON - timedelta(seconds=1),
+        datetime(9000, 1, 2, tzinfo=UTC),
+        datetime(2030, 1, 1),  # noqa: DTZ001 - that is the point
+        "60",
+        True,
+        None,
+        float("nan"),
+        float("inf"),
+        1e18,
+        timedelta.max,
+    ],
+    ids=str,
 )
-def test_a_connection_can_be_cut_at_every_stage(sim: Simulator, v1: httpx.Client, cut: Any, accepted: bool) -> None:
-    sim.fail(cut=cut)
-    with pytest.raises(httpx.RemoteProtocolError):
-        v1.post("/messages", json=MESSAGE)
-    [request] = sim.requests
-    assert request.status_code is None
-    assert bool(request.accepted) == bool(sim.messages) == accepted
-    assert v1.get(f"/messages/{FIRST}").status_code == (200 if accepted else 404)
+def test_the_clock_does_not_go_back_nor_where_there_are_no_dates(sim: Simulator, how_far: Any) -> None:
+    with pytest.raises(ValueError, match=r"forward only|seconds|offset"):
+        sim.advance(how_far)
+    assert sim.now == NOON
 
 
-def test_what_gets_out_before_a_cut_is_a_true_beginning(sim: Simulator) -> None:
-    def exchange(cut: Any) -> bytes:
-        sim.reset()
-        sim.fail(cut=cut)
-        host, port = sim.base_url.split("/")[2].split(":")
-        body = json.dumps(MESSAGE).encode()
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(
-                b"POST /rest/gateway/messages HTTP/1.1\r\nHost: gateway\r\nAuthorization: Basic YTpi\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-            )
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-
-    assert exchange("before") == exchange("after") == b""
-    head = exchange("head")
-    assert head.startswith(b"HTTP/1.1 201 Created\r\n")
-    assert b"\r\n\r\n" not in head
-    assert exchange("body").endswith(b"content-length: 18\r\n\r\n[90071992")
+def test_the_clock_starts_when_it_is_first_looked_at() -> None:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        sim, running = Simulator(), Simulator(real_time=True)
+        traveller.shift(timedelta(days=400))
+        assert sim.now == NOON + timedelta(days=400)
+        assert running.now >= NOON + timedelta(days=400)
+        traveller.shift(1)
+        assert sim.now == NOON + timedelta(days=400)
 
 
-def test_a_cut_answer_may_be_any_answer(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(status=201, headers={"Location": "x"}, cut="body")
-    with pytest.raises(httpx.RemoteProtocolError, match="received 0 bytes, expected 1"):
-        v1.post("/messages", json=MESSAGE)
-    assert sim.messages == []
+def test_a_clock_is_started_only_where_something_posts_callbacks(sim: Simulator) -> None:
+    with pytest.raises(ValueError, match="real_time=True"):
+        sim.running = True
+    with pytest.raises(ValueError, match="running"):
+        sim.running = "yes"  # type: ignore[assignment]
+    assert sim.running is False
 
 
-def test_a_late_answer_comes_after_the_message_was_accepted(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(delay=60)
-    with pytest.raises(httpx.ReadTimeout):
-        v1.post("/messages", json=MESSAGE, timeout=0.05)
-    assert len(sim.messages) == 1
-
-
-def test_a_delayed_answer_arrives(sim: Simulator, v1: httpx.Client) -> None:
-    sim.fail(delay=0.001)
-    assert v1.post("/messages", json=MESSAGE).status_code == 201
+def test_a_naive_start_is_refused() -> None:
+    with pytest.raises(ValueError, match="aware"):
+        Simulator(now=datetime(2026, 11, 2))  # noqa: DTZ001 - that is the point
 
 
 # Starting and stopping
@@ -703,7 +608,7 @@ def test_the_message_follows_its_receipts_with_or_without_a_receiver(sim: Simula
 def test_receipts_of_a_broadcast_come_interleaved_as_they_get_due(
     sim: Simulator, v1: httpx.Client, receiver: Receiver
 ) -> None:
-    v1.post("/messages/broadcast", json={"destination": [NUMBER, "X", "+64211234568"], "content": "x"})
+    v1.post("/messages/broadcast", json={"destination": [NUMBER, "X", OTHER], "content": "x"})
     sim.deliver()
     assert [(payload["message_id"], payload["status"]) for payload in receiver.payloads] == [
         (str(FIRST), "sent"),
@@ -733,7 +638,7 @@ def test_a_message_expires_when_its_time_is_over_first(sim: Simulator, v1: httpx
 def test_receipts_can_be_planned_for_all_and_for_one_number(
     sim: Simulator, v1: httpx.Client, receiver: Receiver
 ) -> None:
-    sim.plan_receipts("rejected", destination="+64211234568")
+    sim.plan_receipts("rejected", destination=OTHER)
     sim.plan_receipts()
     sim.plan_receipts("submitted", "frozen", "from the future", destination="+64211234569", interval=5)
     v1.post("/messages/broadcast", json={"destination": [f"+6421123456{i}" for i in (7, 8, 9)], "content": "x"})
@@ -747,210 +652,13 @@ def test_receipts_can_be_planned_for_all_and_for_one_number(
     assert sim.now == NOON + timedelta(seconds=15)
 
 
-# Disturbed callbacks
-
-
-def test_callbacks_can_be_duplicated(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
-    sim.disturb_callbacks(duplicate=1.0)
-    v1.post("/messages", json=MESSAGE)
-    sim.reply(NUMBER, "Yes")
-    sim.deliver()
-    assert [payload.get("status") for payload in receiver.payloads] == [None, None, "sent", "sent"] + ["received"] * 2
-
-
-def test_callbacks_can_be_dropped_though_the_message_goes_on(
-    sim: Simulator, v1: httpx.Client, receiver: Receiver
-) -> None:
-    sim.disturb_callbacks(drop=1.0, duplicate=1.0)
-    v1.post("/messages", json=MESSAGE)
-    sim.reply(NUMBER, "Yes")
-    assert sim.deliver() == []
-    assert (receiver.payloads, sim.messages[0].status) == ([], "received")
-
-
-def test_receipts_can_come_in_reverse_order_but_not_before_they_are_true(
-    sim: Simulator, v1: httpx.Client, receiver: Receiver
-) -> None:
-    sim.disturb_callbacks(reorder=1.0)
-    v1.post("/messages", json=MESSAGE)
-    assert sim.advance(1) == []
-    assert sim.messages[0].status == "sent"
-    sim.advance(1)
-    assert statuses(receiver.payloads) == ["received", "sent"]
-    assert sim.messages[0].status == "received"
-
-
-def test_disturbances_are_the_same_every_time_and_differ_by_seed(plain: httpx.Client) -> None:
-    def tell(seed: int) -> list[dict[str, Any]]:
-        receiver = Receiver()
-        with serve(receiver) as url, Simulator(seed=seed, dlr_url=url) as sim:
-            sim.disturb_callbacks(duplicate=0.3, drop=0.3, reorder=0.3)
-            numbers = [f"+6421{i:07}" for i in range(20)]
-            body = {"destination": numbers, "content": "x"}
-            plain.post(f"{sim.base_url}/messages/broadcast", json=body, auth=CREDENTIALS)
-            sim.deliver()
-        return receiver.payloads
-
-    assert tell(1) == tell(1) != tell(2)
-
-
-# The receiver's side
-
-
-def test_credentials_of_the_url_arrive_as_basic_and_are_not_remembered(
-    sim: Simulator, v1: httpx.Client, receiver: Receiver
-) -> None:
-    assert sim.dlr_url is not None
-    sim.dlr_url = sim.dlr_url.replace("http://", "http://app%40shop:p%C4%81ss%3Aword@") + "?from=modica"
-    v1.post("/messages", json=MESSAGE)
-    [delivery] = sim.advance(1)
-    assert (
-        base64.b64decode(receiver.headers[0]["authorization"].removeprefix("Basic ")).decode() == "app@shop:pāss:word"
-    )
-    assert receiver.paths == ["POST /dlr?from=modica"]
-    assert "ss" not in delivery.url
-    assert "authorization" not in {name.lower() for name in delivery.headers}
-
-
-def test_a_failing_receiver_gets_the_callback_again_a_few_times(
-    sim: Simulator, v1: httpx.Client, receiver: Receiver
-) -> None:
-    receiver.statuses = [500, 503]
-    sim.plan_receipts("sent")
-    v1.post("/messages", json=MESSAGE)
-    deliveries = sim.deliver()
-    assert [(delivery.attempt, delivery.status_code, delivery.ok) for delivery in deliveries] == [
-        (1, 500, False),
-        (2, 503, False),
-        (3, 200, True),
-    ]
-    assert [(delivery.at - NOON).seconds for delivery in deliveries] == [1, 31, 91]
-    assert receiver.payloads[0] == receiver.payloads[1] == receiver.payloads[2]
-
-
-def test_a_receiver_that_never_recovers_is_given_up(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
-    receiver.statuses = [500] * 10
-    sim.plan_receipts("sent")
-    v1.post("/messages", json=MESSAGE)
-    assert [delivery.attempt for delivery in sim.deliver()] == [1, 2, 3, 4, 5]
-
-
-@pytest.mark.parametrize("status", [400, 401, 404, 307])
-def test_any_other_answer_settles_a_callback_and_no_redirect_is_followed(
-    sim: Simulator, v1: httpx.Client, receiver: Receiver, status: int
-) -> None:
-    receiver.statuses = [status]
-    sim.plan_receipts("sent")
-    v1.post("/messages", json=MESSAGE)
-    [delivery] = sim.deliver()
-    assert (delivery.status_code, delivery.ok) == (status, False)
-
-
-def test_an_unreachable_receiver_is_tried_again(sim: Simulator, v1: httpx.Client) -> None:
-    with serve(Receiver()) as url:
-        pass
-    sim.dlr_url = url
-    sim.plan_receipts("sent")
-    v1.post("/messages", json=MESSAGE)
-    deliveries = sim.deliver()
-    assert len(deliveries) == 5
-    assert deliveries[0].status_code is None
-    assert deliveries[0].problem is not None
-    assert deliveries[0].problem.startswith("ConnectionRefusedError")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "receiver.example/dlr",
-        "ftp://receiver.example",
-        "http://",
-        "https:///dlr",
-        "http://receiver.example:abc/dlr",
-        "http://receiver.example:99999/dlr",
-        "http://receiver.example:0/dlr",
-        "http://receiver.example:/dlr",
-        "http://receiver.example/dlr\r\nX-Header: 1",
-        "http://receiver.example/kōrero",
-        "http://kōrero.example/dlr",
-        "http://receiver .example/dlr",
-        "http://receiver..example/dlr",
-        f"http://{'a' * 64}.example/dlr",
-        "http://[::1/dlr",
-        7,
-        ("http://receiver.example/dlr", "http://receiver.example/dlr"),
-        (print, "http://receiver.example:abc"),
-    ],
-    ids=repr,
-)
-def test_a_url_that_cannot_be_posted_to_is_refused_when_it_is_set(sim: Simulator, url: Any) -> None:
-    sim.dlr_url = sim.mo_url = "http://receiver.example/dlr"
-    with pytest.raises(ValueError, match="a callback URL looks like https://"):
-        sim.dlr_url = url
-    with pytest.raises(ValueError, match="a callback URL looks like https://"):
-        sim.mo_url = url
-    with pytest.raises(ValueError, match="a callback URL looks like https://"):
-        Simulator(dlr_url=url)
-    assert sim.dlr_url == sim.mo_url == "http://receiver.example/dlr"
-
-
-def test_the_refusal_of_a_url_does_not_repeat_its_password() -> None:
-    with pytest.raises(ValueError, match="callback URL") as caught:
-        Simulator(dlr_url="ftp://name:secret-word@receiver.example")
-    assert "secret-word" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://receiver_1:8080/dlr", "https://[::1]:8080", "http://n:p%20w@a.example./dlr?x=1", "http://127.0.0.1"]
-)
-def test_other_urls_are_accepted(url: str) -> None:
-    assert Simulator(dlr_url=url).dlr_url == url
-
-
-def test_an_https_receiver_needs_a_certificate_that_is_trusted(
-    sim: Simulator, v1: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
-            pass  # the refused handshake
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        sim.dlr_url = f"https://localhost:{server.server_port}/dlr"
-        v1.post("/messages", json=MESSAGE)
-        [stranger] = sim.advance(1)
-        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        [trusted] = sim.advance(1)
-        server.shutdown()
-        thread.join()
-    assert stranger.problem is not None
-    assert stranger.problem.startswith("SSLCertVerificationError")
-    assert trusted.status_code == 204
-
-
 # Inbound messages
 
 
 def test_a_reply_answers_the_last_message_to_that_number(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
     for reference in ("first", "second"):
         v1.post("/messages", json={**MESSAGE, "reference": reference, "source": "2020"})
-    v1.post("/messages", json={**MESSAGE, "destination": "+64211234568"})
+    v1.post("/messages", json={**MESSAGE, "destination": OTHER})
     reply = sim.reply(NUMBER, "Āe")
     [delivery] = sim.advance(0)
     assert receiver.payloads == [
@@ -999,6 +707,82 @@ def test_who_was_sent_nothing_cannot_reply(sim: Simulator) -> None:
         sim.reply(NUMBER, "Yes")
 
 
+def test_only_what_has_left_for_the_handset_can_be_answered(sim: Simulator, v1: httpx.Client) -> None:
+    v1.post("/messages", json={**MESSAGE, "content": "later", "scheduled": at(NOON + timedelta(hours=1))})
+    with pytest.raises(LookupError, match="no message has left"):
+        sim.reply(NUMBER, "Yes")
+    v1.post("/messages", json={**MESSAGE, "content": "now"})
+    assert sim.reply(NUMBER, "Yes").reply_to == str(FIRST + 1)
+    sim.advance(3600)
+    assert sim.reply(NUMBER, "Yes").reply_to == str(FIRST), "it left last"
+
+
+@pytest.mark.parametrize("plan", [["rejected"], ["expired"], ["blocked"], ["failed", "dead"]], ids=str)
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_never_got_there_cannot_be_answered(
+    sim: Simulator, v1: httpx.Client, plan: list[str], seconds: float
+) -> None:
+    sim.plan_receipts(*plan)
+    v1.post("/messages", json=MESSAGE)
+    sim.advance(seconds)
+    with pytest.raises(LookupError, match="no message has left"):
+        sim.reply(NUMBER, "Yes")
+    with pytest.raises(LookupError, match=f"no message {FIRST} has left"):
+        sim.reply(NUMBER, "Yes", reply_to=str(FIRST))
+
+
+def test_what_expired_before_it_was_sent_cannot_be_answered(sim: Simulator, v1: httpx.Client) -> None:
+    sim.plan_receipts("sent", interval=60)
+    v1.post("/messages", json={**MESSAGE, "expires": at(NOON + timedelta(seconds=30))})
+    with pytest.raises(LookupError):
+        sim.reply(NUMBER, "Yes")
+
+
+def test_an_older_message_can_be_answered_by_its_id(sim: Simulator, v1: httpx.Client, receiver: Receiver) -> None:
+    for reference in ("first", "second"):
+        v1.post("/messages", json={**MESSAGE, "reference": reference, "source": "2020"})
+    sim.reply(NUMBER, "Yes", reply_to=str(FIRST))
+    sim.advance(0)
+    assert (receiver.payloads[0]["reply_to"], receiver.payloads[0]["reference"]) == (str(FIRST), "first")
+    with pytest.raises(LookupError):
+        sim.reply(OTHER, "Yes", reply_to=str(FIRST))
+
+
+def test_without_a_number_sequence_a_reply_does_not_say_what_it_answers(
+    sim: Simulator, v1: httpx.Client, receiver: Receiver
+) -> None:
+    v1.post("/messages", json={**MESSAGE, "reference": "order-1", "source": "2020"})
+    sim.reply(NUMBER, "Yes", reply_to=None)
+    sim.reply(OTHER, "Hello", reply_to=None)
+    sim.advance(0)
+    assert [(payload["destination"], payload["content"]) for payload in receiver.payloads] == [
+        ("2020", "Yes"),
+        ("202", "Hello"),
+    ]
+    for payload in receiver.payloads:
+        assert not {"reply_to", "reference"} & payload.keys()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"source": "", "content": "x"},
+        {"source": None, "content": "x"},
+        {"source": NUMBER, "content": None},
+        {"source": NUMBER, "content": ["x"]},
+    ],
+    ids=str,
+)
+def test_an_inbound_message_needs_a_number_and_content(sim: Simulator, arguments: dict[str, Any]) -> None:
+    for method in (sim.reply, sim.receive):
+        with pytest.raises(ValueError, match=r"source|content"):
+            method(**arguments, **({"reply_to": None} if method == sim.reply else {}))
+    with pytest.raises(ValueError, match="version"):
+        sim.receive(NUMBER, "x", version=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="destination"):
+        sim.receive(NUMBER, "x", destination="")
+
+
 def test_binary_content_arrives_as_base64_and_says_so(sim: Simulator, receiver: Receiver) -> None:
     sim.receive(NUMBER, b"\x00\xff")
     sim.receive(NUMBER, b"\x00", version=2)
@@ -1010,9 +794,28 @@ def test_binary_content_arrives_as_base64_and_says_so(sim: Simulator, receiver: 
     V1.check_callback("reply", receiver.payloads[0])
 
 
-def test_the_clock_does_not_go_back(sim: Simulator) -> None:
-    with pytest.raises(ValueError, match="forward only"):
-        sim.advance(-1)
+# Numbers with a fixed outcome
+
+
+def test_three_numbers_have_a_fixed_outcome(
+    sim: Simulator, v1: httpx.Client, v2: httpx.Client, receiver: Receiver
+) -> None:
+    numbers = [ALWAYS_REJECTED, ALWAYS_EXPIRED, ALWAYS_REFUSED, NUMBER]
+    rows = v1.post("/messages/broadcast", json={"destination": numbers, "content": "x"}).json()
+    assert [row["status"] for row in rows] == ["success", "success", "failure", "success"]
+    assert rows[2]["message"] == f"Invalid destination ({ALWAYS_REFUSED})"
+    for client in (v1, v2):
+        assert client.post("/messages", json={**MESSAGE, "destination": ALWAYS_REFUSED}).status_code == 400
+    v2.post("/messages", json={**MESSAGE, "destination": ALWAYS_REJECTED})
+    sim.deliver()
+    assert [message.status for message in sim.messages] == ["rejected", "expired", "received", "rejected"]
+
+
+def test_a_plan_for_such_a_number_wins(sim: Simulator, v1: httpx.Client) -> None:
+    sim.plan_receipts("received", destination=ALWAYS_REJECTED)
+    v1.post("/messages", json={**MESSAGE, "destination": ALWAYS_REJECTED})
+    sim.deliver()
+    assert sim.messages[0].status == "received"
 
 
 def test_what_waits_for_a_receipt_is_never_forgotten(plain: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -1035,6 +838,175 @@ def test_what_waits_for_a_receipt_is_never_forgotten(plain: httpx.Client, caplog
         "more than 5 deliveries: the oldest are forgotten from here on (keep)",
         "more than 5 messages: the oldest are forgotten from here on (keep)",
     ]
+
+
+# Applications
+
+
+def test_a_message_is_seen_by_the_application_that_sent_it(sim: Simulator, v1: httpx.Client, v2: httpx.Client) -> None:
+    old = v1.post("/messages", json=MESSAGE, auth=("shop", "secret")).json()[0]
+    new = v2.post("/messages", json=MESSAGE, auth=("shop", "secret")).json()["id"]
+    assert [message.application for message in sim.messages] == ["shop", "shop"]
+    for username, status in (("shop", 200), ("alerts", 404)):
+        assert v1.get(f"/messages/{old}", auth=(username, "secret")).status_code == status
+        assert v2.get("/messages", params={"id": new}, auth=(username, "secret")).status_code == status
+    answer = sim.reply(NUMBER, "Yes")
+    unasked = sim.receive(NUMBER, "Hello")
+    assert (answer.application, unasked.application) == ("shop", None)
+    assert v1.get(f"/messages/{unasked.id}", auth=("alerts", "secret")).status_code == 200
+    assert [message.application for message in sim.find_messages(application="shop")] == ["shop"] * 3
+
+
+def test_applications_have_passwords_and_callback_urls_of_their_own(plain: httpx.Client) -> None:
+    common: list[str] = []
+    own: list[str] = []
+    applications = {
+        "shop": Application("secret", dlr_url=lambda payload: own.append(payload["status"])),
+        "alerts": Application("other"),
+    }
+    with Simulator(
+        applications=applications,
+        dlr_url=lambda payload: common.append(payload["status"]),
+        mo_url=lambda payload: common.append(payload["content"]),
+    ) as sim:
+        answers = [
+            plain.post(f"{sim.base_url}/messages", json=MESSAGE, auth=auth).status_code
+            for auth in [("shop", "secret"), ("alerts", "other"), ("shop", "other"), ("nobody", "secret"), ("shop", "")]
+        ]
+        assert answers == [201, 201, 401, 401, 401]
+        sim.plan_receipts("submitted")
+        sim.reply(NUMBER, "for alerts")
+        sim.deliver()
+        sim.applications["alerts"].mo_url = lambda payload: own.append(payload["content"])
+        sim.reply(NUMBER, "for alerts alone")
+        sim.deliver()
+    assert own == ["sent", "received", "for alerts alone"]
+    assert common == ["for alerts", "sent", "received"]
+    assert "secret" not in repr(sim.applications)
+
+
+def test_an_application_is_checked_as_the_simulator_is() -> None:
+    with pytest.raises(ValueError, match="callback URL"):
+        Application("secret", dlr_url="ftp://receiver.example")
+    application = Application("secret")
+    with pytest.raises(ValueError, match="callback URL"):
+        application.mo_url = "http://receiver.example:abc"
+    with pytest.raises(ValueError, match="applications"):
+        Simulator(username="shop", applications={"shop": application})
+
+
+# For tests
+
+
+@pytest.fixture
+def sent(sim: Simulator, v1: httpx.Client) -> Simulator:
+    v1.post("/messages", json={**MESSAGE, "reference": "order-1"})
+    v1.post("/messages", json={**MESSAGE, "content": "Ka pai"})
+    v1.post("/messages", json={**MESSAGE, "destination": OTHER, "scheduled": at(NOON + timedelta(days=1))})
+    sim.receive(NUMBER, "Kia ora")
+    return sim
+
+
+@pytest.mark.parametrize(
+    ("wanted", "indices"),
+    [
+        ({}, [0, 1, 2]),
+        ({"to": NUMBER}, [0, 1]),
+        ({"to": NUMBER, "times": 2}, [0, 1]),
+        ({"containing": "ora"}, [0, 2]),
+        ({"containing": "ora", "to": OTHER, "times": 1}, [2]),
+        ({"reference": "order-1"}, [0]),
+        ({"reference": "order-2", "times": 0}, []),
+    ],
+    ids=str,
+)
+def test_what_was_sent_can_be_asserted(sent: Simulator, wanted: dict[str, Any], indices: list[int]) -> None:
+    assert sent.assert_sent(**wanted) == [sent.messages[index] for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expectation"),
+    [
+        ({"to": "+64211234569"}, "expected at least one message with to='+64211234569', found 0"),
+        ({"containing": "kia ora"}, "expected at least one message with containing='kia ora', found 0"),
+        ({"to": NUMBER, "times": 1}, "expected 1 message with to='+64211234567', found 2"),
+        ({"times": 0}, "expected 0 messages, found 3"),
+        ({"to": OTHER, "reference": "x", "times": 2}, f"expected 2 messages with to='{OTHER}', reference='x', found 0"),
+    ],
+    ids=str,
+)
+def test_what_was_not_sent_is_told_with_what_was(sent: Simulator, wanted: dict[str, Any], expectation: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        sent.assert_sent(**wanted)
+    assert str(caught.value).splitlines() == [
+        f"{expectation}; sent were:",
+        f"  <MT {FIRST} to {NUMBER} 'Kia ora' accepted reference='order-1'>",
+        f"  <MT {FIRST + 1} to {NUMBER} 'Ka pai' accepted>",
+        f"  <MT {FIRST + 2} to {OTHER} 'Kia ora' queued scheduled=2026-11-03T12:00:00+00:00>",
+    ]
+
+
+def test_nothing_at_all_is_told_too(sim: Simulator) -> None:
+    with pytest.raises(AssertionError, match=r"\Aexpected at least one message, found 0; sent were: none\Z"):
+        sim.assert_sent()
+
+
+@pytest.mark.parametrize("wanted", [{"times": -1}, {"times": True}, {"to": ""}, {"to": [NUMBER]}], ids=str)
+def test_an_assertion_that_makes_no_sense_is_refused(sent: Simulator, wanted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"times|to"):
+        sent.assert_sent(**wanted)
+
+
+def test_the_messages_to_one_handset_are_found(sent: Simulator) -> None:
+    assert [message.content for message in sent.sent_to(NUMBER)] == ["Kia ora", "Ka pai"]
+    assert repr(sent.find_messages(direction="MO")) == f"[<MO {FIRST + 3} from {NUMBER} 'Kia ora' received>]"
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": 70000},
+        {"port": "8024"},
+        {"host": ""},
+        {"keep": 0},
+        {"keep": True},
+        {"username": ""},
+        {"password": 7},
+        {"now": "2026-11-02T12:00:00Z"},
+        {"now": datetime(9999, 1, 1, tzinfo=UTC)},
+        {"real_time": 1},
+        {"small_ids": "yes"},
+        {"control": None},
+        {"parallel_callbacks": 0},
+        {"parallel_callbacks": 101},
+        {"v2_receipts": "sideways"},
+        {"v2_errors": None},
+    ],
+    ids=str,
+)
+def test_a_setting_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
+    [name] = settings
+    with pytest.raises(ValueError, match=name):
+        Simulator(**settings)
+
+
+def test_a_setting_changed_later_is_checked_too_and_reset_takes_it_back(sim: Simulator) -> None:
+    sim.v2_errors, sim.v2_receipts, sim.parallel_callbacks = "prose", "specification", 3
+    for name in ("v2_errors", "v2_receipts", "parallel_callbacks"):
+        with pytest.raises(ValueError, match=name):
+            setattr(sim, name, "sideways")
+    with pytest.raises(ValueError, match="keep is no setting"):
+        sim.configure(keep=5)
+    sim.reset()
+    assert (sim.v2_errors, sim.v2_receipts, sim.parallel_callbacks) == ("specification", "prose", 1)
+
+
+def test_ids_can_be_small_enough_for_javascript(plain: httpx.Client) -> None:
+    with Simulator(small_ids=True) as sim:
+        assert plain.post(f"{sim.base_url}/messages", json=MESSAGE, auth=CREDENTIALS).json() == [1001]
 
 
 # With real time, in asynchronous code, from the shell
@@ -1212,3 +1184,94 @@ def test_v2_posts_replies_without_reply_to(sim: Simulator, v2: httpx.Client, rec
     ]
     V2.check_callback("reply", receiver.payloads[0])
     assert v2.get("/messages", params={"id": reply.id}).json()["direction"] == "MO"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error"),
+    [
+        ({"content": "x" * 5001}, "Invalid content at most 5000 characters"),
+        ({"reference": "x" * 256, "source": "2" * 256}, ""),
+    ],
+    ids=["content", "both"],
+)
+def test_v2_has_limits_that_v1_does_not_have(
+    v1: httpx.Client, v2: httpx.Client, attributes: dict[str, Any], error: str
+) -> None:
+    error = error or "Invalid reference at most 255 characters Invalid source at most 255 characters"
+    response = v2.post("/messages", json={**MESSAGE, **attributes})
+    assert (response.status_code, response.json()["error"]) == (400, error)
+    V2.check("send_message", response)
+    assert v2.post("/messages", json={**MESSAGE, **{k: v[:-1] for k, v in attributes.items()}}).status_code == 202
+    assert v1.post("/messages", json={**MESSAGE, **attributes}).status_code == 201
+
+
+def test_v2_serves_its_document_to_everybody(sim: Simulator, plain: httpx.Client) -> None:
+    response = plain.get(f"{sim.v2_base_url}/openapi.yaml")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/yaml")
+    assert yaml.safe_load(response.content) == V2.content
+    assert plain.post(f"{sim.v2_base_url}/openapi.yaml").status_code == 401
+
+
+def test_v2_may_err_as_the_prose_says(sim: Simulator, v2: httpx.Client) -> None:
+    sim.v2_errors = "prose"
+    missing = v2.post("/messages", json={})
+    assert (missing.status_code, missing.json()["error"]) == (400, "missing_attrib")
+    assert missing.json()["error-desc"][0] == "Missing a required attribute (destination)"
+    past = v2.post("/messages", json={**MESSAGE, "scheduled": at(NOON - timedelta(days=1))})
+    assert past.json() == {"error": "422", "error-desc": "Invalid scheduled timestamp (must not be in the past)"}
+    unknown = v2.get("/messages", params={"id": str(uuid.UUID(int=1))})
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "404", "error-desc": "404 Not Found"})
+    unauthorized = v2.post("/messages", json=MESSAGE, auth=("name", ""))
+    assert (unauthorized.status_code, unauthorized.json()["error"]) == (401, "401")
+
+
+# What the client asks for
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/vnd.modica.gateway.v1+json", "application/vnd.modica.gateway.v1+json"),
+        ("text/html, Application/VND.modica.gateway.v1+json;q=0.9", "application/vnd.modica.gateway.v1+json"),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+    ],
+)
+def test_the_vendors_media_type_is_answered_when_it_is_asked_for(
+    sim: Simulator, v1: httpx.Client, v2: httpx.Client, accept: str, media_type: str
+) -> None:
+    sim.fail(error="send_failed", match={"method": "PUT"})
+    headers = {"Accept": accept}
+    for client in (v1, v2):
+        for response in (
+            client.post("/messages", json=MESSAGE, headers=headers),
+            client.post("/messages", json={}, headers=headers),
+            client.get("/messages/1", headers=headers),
+            client.put("/messages", headers=headers),
+        ):
+            assert response.headers["content-type"] == media_type
+    assert v1.get("/message", headers=headers).headers["content-type"].startswith("text/html")
+
+
+# Leap seconds
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "accepted"),
+    [
+        ("2026-12-31T23:59:60Z", True),
+        ("2027-01-01T12:59:60.5+13:00", True),
+        ("2026-12-31T23:58:60Z", False),
+        ("2026-12-31T23:59:60+01:00", False),
+        ("2026-12-31T23:59:61Z", False),
+    ],
+)
+def test_a_leap_second_is_one_at_the_end_of_a_day_of_utc_only(
+    sim: Simulator, v1: httpx.Client, scheduled: str, accepted: bool
+) -> None:
+    response = v1.post("/messages", json={**MESSAGE, "scheduled": scheduled})
+    assert response.status_code == (201 if accepted else 400)
+    if accepted:
+        assert sim.messages[0].scheduled is not None
+        assert sim.messages[0].scheduled.replace(microsecond=0) == datetime(2027, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,14 +16,14 @@ import pytest
 
 from modica_facade import __version__
 from modica_facade.simulator import Simulator, serve
-from tests.support.callback_receiver import Receiver
-from tests.support.documents import Document
+
+from ..support.callback_receiver import Receiver
+from ..support.documents import Document
+from .support import NOON, NUMBER, OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOON = datetime(2026, 11, 2, 12, 0, 0, tzinfo=UTC)
-NUMBER, OTHER = "+64211234567", "+64211234568"
 FIRST = "9007199254740993"
 DOCUMENT = Document("simulator-control.openapi.yaml")
 OPERATIONS = DOCUMENT.operations
