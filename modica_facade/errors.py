@@ -216,7 +216,10 @@ class MissingAttributeError(RejectedError):
 
 
 class InvalidAttributeError(RejectedError):
-    """``invalid_attrib``: mostly the number, which is written with + and country code, like +64211234567."""
+    """``invalid_attrib``: mostly the number, which is written with + and country code, like +64211234567.
+
+    `modica_facade.text.normalise` writes ``"021 123 4567"`` so.
+    """
 
 
 class InvalidScheduleError(RejectedError):

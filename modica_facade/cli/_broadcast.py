@@ -127,11 +127,15 @@ def broadcast(
             if rows is None and (verbose or not sys.stdout.isatty()):
                 rows = "table"
             record.plan(wanted)
-            with stop_requested() as stop, Progress(len(left)) as progress:
-                printer = OutcomePrinter(rows, stop.set)
-                size = batch_size if isinstance(modica, Modica) else _IN_FLIGHT
-                batches = record.batches(left, size, stop.is_set)
-                problem = _follow(_send_all(modica, batches, content, given, batch_size), record, printer, progress)
+            try:
+                with stop_requested() as stop, Progress(len(left)) as progress:
+                    printer = OutcomePrinter(rows, stop.set)
+                    size = batch_size if isinstance(modica, Modica) else _IN_FLIGHT
+                    batches = record.batches(left, size, stop.is_set)
+                    outcomes = _send_all(modica, batches, content, given, batch_size)
+                    problem = _follow(outcomes, record, printer, progress)
+            except KeyboardInterrupt as error:
+                raise FailedError(UNKNOWN, "interrupted; what was in flight may have been sent") from error
     if rows is None:
         _report_problems(record.account, wanted, results)
     _finish(record, wanted, problem, printer, results)
@@ -216,23 +220,30 @@ def _follow(
 ) -> ModicaError | None:
     """Note and print every outcome, to the end or to what stopped it, which is returned."""
     problem: ModicaError | None = None
+    outcome: BroadcastOutcome | None = None
     unsent: Sequence[str] = ()
     reason = "the answer of the gateway does not name it"
-    try:
-        for outcome in outcomes:
-            printer.print(record.record(outcome))
-            progress.advance(outcome.status)
-    except BroadcastInterruptedError as error:
-        problem = error.cause if isinstance(error.cause, ModicaError) else error
-        tried = {number_key(each) for each in error.batch} if error.may_have_been_sent else set[str]()
-        unsent = [each for each in record.in_flight if number_key(each) not in tried]
-        reason = in_terms_of_options(str(problem))
-    except KeyboardInterrupt:
-        problem = NotSentError("interrupted before everything was sent")
-        reason = "interrupted"
-    for outcome in record.end(unsent, reason):
-        printer.print(outcome)
-        progress.advance(outcome.status)
+    while True:
+        try:
+            for outcome in outcomes:
+                printer.print(record.record(outcome))
+                progress.advance(outcome.status)
+        except KeyboardInterrupt:
+            # The iterator goes on with what is known already, and ends with the account of the rest.
+            problem = NotSentError("interrupted before everything was sent")
+            if outcome is not None:
+                record.record(outcome)  # once more: the interrupt may have come before it was written
+            continue
+        except BroadcastInterruptedError as error:
+            if problem is None:
+                problem = error.cause if isinstance(error.cause, ModicaError) else error
+            tried = {number_key(each) for each in error.batch} if error.may_have_been_sent else set[str]()
+            unsent = [each for each in record.in_flight if number_key(each) not in tried]
+            reason = in_terms_of_options(str(problem))
+        break
+    for unknown in record.end(unsent, reason):
+        printer.print(unknown)
+        progress.advance(unknown.status)
     return problem
 
 

@@ -41,9 +41,9 @@ def results(
 ) -> None:
     """Show the results FILE of a broadcast: who got it, who did not, and why.
 
-    unknown ones may have been sent to, and are not sent to again. When a receipt, or the lack of one, has told what
-    became of one, --settle writes that down: with --sent and its id it is done, with --not-sent the next run of the
-    broadcast sends to it.
+    Those that are unknown may have been sent to, and are not sent to again. Once it is certain what became of one,
+    --settle writes that down: with --sent and its id it is done, with --not-sent the next run of the broadcast sends to
+    it.
     """
     account = read_account(file)
     if settle is not None:

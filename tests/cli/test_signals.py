@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from modica_facade import BroadcastOutcome
+from modica_facade.cli._results_file import ResultsFile
 from modica_facade.simulator import Simulator
 
 from .support import (
@@ -16,8 +19,10 @@ from .support import (
     THERE,
     broadcast,
     listening,
+    modica,
     noted,
     process,
+    rows,
     sent_to,
 )
 
@@ -123,3 +128,73 @@ def test_a_hang_up_stops_a_broadcast_in_order_although_nobody_can_be_told(gatewa
         os.close(theirs)
         running.wait()
     assert (running.returncode, noted(results), sent_to(gateway)) == (3, {HERE: "success"}, {HERE: 1})
+
+
+@pytest.mark.parametrize("version", [[], ["--v2"]], ids=["v1", "v2"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_an_interrupt_at_an_outcome_loses_none_and_repeats_none(
+    gateway: Simulator, results: Path, monkeypatch: pytest.MonkeyPatch, version: list[str], when: str, nth: int
+) -> None:
+    record, calls = ResultsFile.record, 0
+
+    def interrupted(self: ResultsFile, outcome: BroadcastOutcome) -> BroadcastOutcome:
+        nonlocal calls
+        calls += 1
+        if calls == nth and when == "before":
+            raise KeyboardInterrupt
+        noted_outcome = record(self, outcome)
+        if calls == nth:
+            raise KeyboardInterrupt
+        return noted_outcome
+
+    monkeypatch.setattr(ResultsFile, "record", interrupted)
+    everyone = [f"+6421{number}" for number in range(1_000_000, 1_000_006)]
+    command = [*everyone, "--batch-size", "2", "--results", str(results), *version]
+    assert broadcast(*command).exit_code in {3, 4}
+    assert {each for each, status in noted(results).items() if status == "success"} == set(sent_to(gateway))
+    monkeypatch.undo()
+    again = json.loads(results.read_text().splitlines()[0])["broadcast"]["client"]
+    assert gateway.base_url in again or gateway.v2_base_url in again
+    for name, value in (("USERNAME", "application"), ("PASSWORD", "p"), ("BASE_URL", gateway.base_url)):
+        monkeypatch.setenv(f"MODICA_{name}", value)
+    monkeypatch.setenv("MODICA_V2_BASE_URL", gateway.v2_base_url)
+    assert broadcast(*command).exit_code == 0
+    assert sent_to(gateway) == dict.fromkeys(everyone, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [[], ["--v2"]], ids=["v1", "v2"])
+def test_kill_9_again_and_again_sends_to_nobody_twice_and_forgets_nobody(
+    gateway: Simulator, results: Path, tmp_path: Path, version: list[str]
+) -> None:
+    everyone = [f"+6421{number}" for number in range(1_000_000, 1_000_200)]
+    (tmp_path / "numbers").write_text("\n".join(everyone))
+    command = ["--content", "Kia ora koutou", "--file", str(tmp_path / "numbers"), "--batch-size", "5"]
+    command += ["--results", str(results), *version]
+    until_killed = 0
+    running: list[subprocess.Popen[str]] = []
+
+    def kill(_request: object) -> bool:
+        nonlocal until_killed
+        until_killed -= 1
+        if until_killed <= 0 and running:
+            running[-1].kill()  # the request is here; its answer finds nobody
+        return False
+
+    gateway.fail(match=kill, times=None)
+    for requests in (2, 4, 8, 3, 6):
+        until_killed = requests
+        with process("broadcast", *command) as started:
+            running.append(started)
+            started.wait()
+        assert started.returncode == -signal.SIGKILL
+    running.clear()
+    last = modica("broadcast", *command)
+    statuses = {row["destination"]: row["status"] for row in rows(modica("results", str(results), "--json"))}
+    assert last.exit_code == 4
+    assert set(sent_to(gateway).values()) == {1}
+    assert set(statuses) == set(everyone)
+    assert set(statuses.values()) == {"success", "unknown"}
+    assert {each for each, status in statuses.items() if status == "success"} <= set(sent_to(gateway))
+    assert set(everyone) - set(sent_to(gateway)) <= {each for each, status in statuses.items() if status == "unknown"}
