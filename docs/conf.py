@@ -28,4 +28,6 @@ html_theme = "furo"
 html_title = f"modica-facade {version}"
 html_show_sourcelink = False
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
