@@ -9,7 +9,7 @@ from ._arguments import SendOptions, SendOptionsV1, SendOptionsV2
 from ._retry import RetryPolicy
 from ._version import __version__
 from .callbacks import DeliveryTracker, parse_callback, parse_delivery_receipt, parse_inbound_message
-from .client import AsyncModica, AsyncModicaV2, Modica, ModicaV2
+from .client import AsyncMessageClient, AsyncModica, AsyncModicaV2, MessageClient, Modica, ModicaV2
 from .errors import (
     AuthenticationError,
     BroadcastInterruptedError,
@@ -46,6 +46,7 @@ from .models import (
 from .receiver import CallbackReceiver
 
 __all__ = [
+    "AsyncMessageClient",
     "AsyncModica",
     "AsyncModicaV2",
     "AuthenticationError",
@@ -66,6 +67,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidScheduleError",
     "Message",
+    "MessageClient",
     "MissingAttributeError",
     "Modica",
     "ModicaError",

@@ -15,7 +15,7 @@ def main() -> None:
         from .cli import main as command
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name in ("click", "rich"):
-            _exit("the command line is an extra: pip install 'modica-facade[cli]'")
+            _exit("the command line is an extra: pip install '.[cli]' in a checkout of modica-facade")
         _exit(f"this installation is damaged, install it again: {error}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None

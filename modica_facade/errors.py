@@ -32,10 +32,8 @@ copies of safe fields only: never a request, a header or a credential.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import Any
 
 __all__ = [
     "AuthenticationError",

@@ -93,7 +93,9 @@ def normalise(number: str, country: str) -> str:
     try:
         import phonenumbers
     except ImportError:
-        raise ImportError("numbers in local form need an extra: pip install 'modica-facade[phonenumbers]'") from None
+        raise ImportError(
+            "numbers in local form need an extra: pip install '.[phonenumbers]' in a checkout of modica-facade"
+        ) from None
 
     region = country.upper()
     if region not in phonenumbers.SUPPORTED_REGIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import copy
@@ -669,13 +670,13 @@ def test_when_one_task_fails_for_a_reason_of_its_own_the_others_are_answered(mon
 
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_when_no_thread_can_be_started_the_calling_one_sends(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit of a container. The executor queues the work before it starts a thread for it: nothing is sent twice."""
-    start, started = threading.Thread.start, itertools.count()
+    """A limit of a container; the end of the main thread is another reason."""
+    start, started = _thread.start_new_thread, itertools.count()
 
-    def limited(thread: threading.Thread) -> None:
+    def limited(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
         if next(started) >= most:
             raise RuntimeError("can't start new thread")
-        start(thread)
+        return start(function, arguments)
 
     gateway = Gateway(["well", "refused"])
     with gateway.client(Flavour("sync"), V2) as modica:

@@ -10,10 +10,16 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
 
+import httpx
 import pytest
 
 import modica_facade
+import modica_facade.ledger
+import modica_facade.simulator
+import modica_facade.text
 from modica_facade import errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +28,7 @@ DOCUMENTED = {
     *("SubmittedMessage", "Message", "BroadcastResult", "BroadcastOutcome"),
     *("DeliveryReceipt", "InboundMessage", "DeliveryStatus"),
     *("parse_callback", "parse_delivery_receipt", "parse_inbound_message", "CallbackReceiver", "DeliveryTracker"),
-    *("SendOptions", "SendOptionsV1", "SendOptionsV2"),
+    *("SendOptions", "SendOptionsV1", "SendOptionsV2", "MessageClient", "AsyncMessageClient"),
     *errors.__all__,
     "__version__",
 }
@@ -48,6 +54,41 @@ def test_everything_public_says_what_it_is() -> None:
         for method, value in inspect.getmembers(thing, inspect.isfunction):
             if not method.startswith("_"):
                 assert inspect.getdoc(value), f"{name}.{method}"
+
+
+def functions_of(public: Any) -> dict[str, Any]:
+    """Whatever of it has annotations: itself, and of a class its methods and properties."""
+    if not inspect.isclass(public):
+        return {"": public} if inspect.isfunction(public) else {}
+    members = inspect.getmembers_static(public)
+    unwrapped = {name: getattr(member, "fget", getattr(member, "__func__", member)) for name, member in members}
+    public_ones = {name: member for name, member in unwrapped.items() if not name.startswith("_") or name == "__init__"}
+    return {"": public} | {name: member for name, member in public_ones.items() if inspect.isfunction(member)}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [modica_facade, modica_facade.ledger, modica_facade.simulator, modica_facade.text],
+    ids=lambda m: m.__name__,
+)
+def test_every_public_annotation_can_be_evaluated_when_a_program_runs(module: ModuleType) -> None:
+    """Dependency injection containers, pydantic's validate_call and typeguard do that."""
+    looked_at = 0
+    for name in getattr(module, "__all__", ["count_parts", "normalise"]):
+        for member, function in functions_of(getattr(module, name)).items():
+            if function.__module__ is not None and function.__module__.startswith("modica_facade"):
+                assert isinstance(get_type_hints(function), dict), f"{name}.{member}"
+                looked_at += 1
+    assert looked_at
+
+
+def test_evaluating_the_annotations_of_a_client_is_what_imports_httpx() -> None:
+    code = """
+import sys, typing, modica_facade
+assert "httpx" not in sys.modules
+print(typing.get_type_hints(modica_facade.Modica.__init__)["http_client"])
+"""
+    assert python(code) == f"{httpx.Client | None}\n"
 
 
 def test_importing_it_brings_nothing_of_an_extra_and_warns_of_nothing() -> None:
@@ -110,4 +151,4 @@ print(modica_facade.__version__, modica_facade.__file__)
     assert str(tmp_path) in file
     command = subprocess.run([binary / "modica", "send"], capture_output=True, text=True, check=False)
     assert command.returncode == 2
-    assert "modica-facade[cli]" in command.stderr
+    assert ".[cli]" in command.stderr

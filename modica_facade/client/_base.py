@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from .. import _v1, _v2
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from .._transport._endpoint import Endpoint
 
 _log = logging.getLogger("modica_facade")
+
+
+class LazyModule:
+    """A module that is imported when an attribute of it is first asked for.
+
+    It stands for httpx in the globals that annotations are evaluated in, by dependency injection containers for
+    instance. httpx is most of what importing the package would cost: the first client brings it, a process that only
+    receives callbacks never pays.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+
 DEFAULT_RETRY = RetryPolicy()
 
 

@@ -16,23 +16,20 @@ from .._calls import MAX_IN_FLIGHT, Call, NoResponse, Response, note_interruptio
 from .._retry import RetryPolicy
 from ..errors import ConfigurationError, ModicaError
 from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessage
-from ._base import DEFAULT_RETRY, BaseClient, RestV1, RestV2
+from ._base import DEFAULT_RETRY, BaseClient, LazyModule, RestV1, RestV2
 
 if TYPE_CHECKING:
-    # httpx is most of what importing the package would cost. The first client brings it; a process that only receives
-    # callbacks never pays. Likewise threads, where nothing needs them.
+    # Imported when they are needed, which a process that only receives callbacks never does.
     from concurrent.futures import Future
 
     import httpx
-
-    from .._transport._sync import Transport
+else:
+    httpx = LazyModule("httpx")
 
 T = TypeVar("T")
 
 
 class _SyncClient(BaseClient):
-    _transport: Transport
-
     def __init__(
         self,
         username: str | None = None,

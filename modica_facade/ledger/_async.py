@@ -9,17 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, Self, TypeVar
+from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar
 from uuid import UUID
 
+from ..client import AsyncModica, AsyncModicaV2
 from ..errors import ConfigurationError, NotSentError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
 from ._decisions import Entry
-
-if TYPE_CHECKING:
-    from ..client import AsyncModica, AsyncModicaV2
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -193,7 +193,7 @@ class Postgres:
             import psycopg.rows
         except ImportError as error:
             raise ConfigurationError(
-                "a ledger on PostgreSQL needs psycopg: pip install 'modica-facade[postgres]'"
+                "a ledger on PostgreSQL needs psycopg: pip install '.[postgres]' in a checkout of modica-facade"
             ) from error
         self._psycopg = psycopg
         self.__url = url

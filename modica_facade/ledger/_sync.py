@@ -8,17 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 from uuid import UUID
 
+from ..client import Modica, ModicaV2
 from ..errors import ConfigurationError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
 from ._decisions import Entry
-
-if TYPE_CHECKING:
-    from ..client import Modica, ModicaV2
 
 T = TypeVar("T")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal, cast
 
 import attrs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
 
 Cut = Literal["before", "after", "head", "body"]
 
@@ -181,6 +179,36 @@ class Delivery:
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
+@attrs.frozen(repr=False)
+class RequestMatch:
+    """The requests a rule is for: those for which everything given here is true.
+
+    Attributes:
+        method: HTTP method.
+        path: the path, or its end: ``/messages`` is that of both versions.
+        destination: a number the request wants to send to, alone or among others.
+        application: the username of its credentials, good or not.
+    """
+
+    method: str | None = None
+    path: str | None = None
+    destination: str | None = None
+    application: str | None = None
+
+    def __repr__(self) -> str:
+        """As it was given."""
+        return repr(attrs.asdict(self, filter=lambda _, value: value is not None))
+
+    def __call__(self, request: ReceivedRequest) -> bool:
+        """Is the rule for this request?"""
+        return (
+            self.method in (None, request.method)
+            and (self.path is None or request.path.endswith(self.path))
+            and self.application in (None, request.username)
+            and (self.destination is None or self.destination in _destinations(request.json))
+        )
+
+
 @attrs.define(repr=False)
 class Fault:
     """A rule made by `Simulator.fail`.
@@ -228,36 +256,6 @@ class Fault:
     def times_left(self) -> int | None:
         """How many more requests it is for; None for any number."""
         return None if self.times is None else self.times - self.hits
-
-
-@attrs.frozen(repr=False)
-class RequestMatch:
-    """The requests a rule is for: those for which everything given here is true.
-
-    Attributes:
-        method: HTTP method.
-        path: the path, or its end: ``/messages`` is that of both versions.
-        destination: a number the request wants to send to, alone or among others.
-        application: the username of its credentials, good or not.
-    """
-
-    method: str | None = None
-    path: str | None = None
-    destination: str | None = None
-    application: str | None = None
-
-    def __repr__(self) -> str:
-        """As it was given."""
-        return repr(attrs.asdict(self, filter=lambda _, value: value is not None))
-
-    def __call__(self, request: ReceivedRequest) -> bool:
-        """Is the rule for this request?"""
-        return (
-            self.method in (None, request.method)
-            and (self.path is None or request.path.endswith(self.path))
-            and self.application in (None, request.username)
-            and (self.destination is None or self.destination in _destinations(request.json))
-        )
 
 
 def _destinations(body: Any) -> list[Any]:

@@ -6,18 +6,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
 try:
     import uvicorn
     from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as exc:  # pragma: no cover - needs an environment without the extra
-    raise ImportError("the simulator needs uvicorn: pip install 'modica-facade[simulator]'") from exc
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Generator
+    raise ImportError("the simulator needs uvicorn: pip install '.[simulator]' in a checkout of modica-facade") from exc
 
 
 class _Protocol(H11Protocol):

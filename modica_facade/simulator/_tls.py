@@ -20,7 +20,7 @@ def throw_away_certificate(host: str) -> tuple[ssl.SSLContext, bytes]:
     try:
         import trustme  # the slowest import of the simulator, and few need it
     except ImportError as error:
-        raise ImportError("https needs trustme: pip install 'modica-facade[simulator]'") from error
+        raise ImportError("https needs trustme: pip install '.[simulator]' in a checkout of modica-facade") from error
     name = socket.gethostname()
     addresses: list[str] = []
     with contextlib.suppress(OSError):

@@ -181,7 +181,7 @@ def test_the_command_is_installed_and_knows_its_version() -> None:
 
 @pytest.mark.parametrize(
     ("module", "arguments", "extra"),
-    [("click", [], "modica-facade[cli]"), ("uvicorn", ["demo"], "modica-facade[simulator]")],
+    [("click", [], ".[cli]"), ("uvicorn", ["demo"], ".[simulator]")],
 )
 def test_without_an_extra_the_command_says_what_to_install(module: str, arguments: list[str], extra: str) -> None:
     code = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r}; "

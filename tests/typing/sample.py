@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 
 from modica_facade import (
+    AsyncMessageClient,
     AsyncModica,
     AsyncModicaV2,
     BroadcastInterruptedError,
@@ -18,10 +19,12 @@ from modica_facade import (
     BroadcastResult,
     CallbackReceiver,
     DeliveryReceipt,
+    DeliveryStatus,
     DeliveryTracker,
     GatewayError,
     InboundMessage,
     Message,
+    MessageClient,
     Modica,
     ModicaError,
     ModicaV2,
@@ -97,3 +100,28 @@ def callbacks(body: bytes) -> None:
         print(message.content)
 
     CallbackReceiver(on_receipt=on_receipt, on_inbound=on_inbound, username="u", password="p")
+
+
+def either(number: int) -> Message:
+    clients: dict[int, MessageClient] = {1: Modica(), 2: ModicaV2()}
+    with clients[number].with_options(timeout=5) as client:
+        assert_type(client.send("+64211234567", "Kia ora", reference="order-42"), SubmittedMessage)
+        client.send("+64211234567", "Kia ora", expires="2030-01-01T00:00:00Z")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        return client.get("1")
+
+
+async def either_async(number: int) -> Message:
+    clients: dict[int, AsyncMessageClient] = {1: AsyncModica(), 2: AsyncModicaV2()}
+    async with clients[number].with_options(timeout=5) as client:
+        assert_type(await client.send("+64211234567", "Kia ora", reference="order-42"), SubmittedMessage)
+        return await client.get("1")
+
+
+def handlers() -> None:
+    def report(error: BaseException) -> None:
+        print(error)
+
+    receiver = CallbackReceiver(on_receipt=print, on_error=report, debug=True)
+    print(receiver.django)
+    assert_type(DeliveryStatus.SENT.rank, int)
+    assert_type(DeliveryReceipt("1", "sent").rank, int)
