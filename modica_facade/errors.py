@@ -1,4 +1,4 @@
-"""Every exception of the package, one tree; who sends asks one question of it: ``may_have_been_sent``.
+"""The exception hierarchy. Code that sends needs one attribute of it: ``may_have_been_sent``.
 
 ::
 
@@ -21,7 +21,7 @@
     │   │   └── BroadcastLimitError      broadcast_limit
     │   ├── SendFailedError              send_failed
     │   └── ServerError                  5xx
-    ├── UnexpectedResponseError          an answer that makes no sense; .status_code .body .outcomes
+    ├── UnexpectedResponseError          a malformed or undocumented answer; .status_code .body .outcomes
     ├── BroadcastInterruptedError        .cause .batch .unsent .submitted_count
     └── InvalidCallbackError (ValueError) a callback body that cannot be read; .key
 
@@ -80,7 +80,7 @@ def _visible(character: str) -> str:
 
 
 class ModicaError(Exception):
-    """Root of the tree.
+    """The base class of every exception of this package.
 
     Attributes:
         may_have_been_sent: True if the gateway may have accepted a message during the call that raised this. Then do
@@ -130,7 +130,7 @@ class NotSentError(TransportError):
 
 
 class OutcomeUnknownError(TransportError):
-    """The gateway may have accepted the message, nobody can tell from here: never send it again automatically.
+    """The gateway may have accepted the message, and nobody can tell from here: never send it again automatically.
 
     A delivery receipt that echoes ``reference`` settles it (and brings the message id); its absence proves nothing.
 
@@ -190,7 +190,7 @@ class AuthenticationError(GatewayError):
 
 
 class PermissionDeniedError(GatewayError):
-    """403."""
+    """403: the application may not do this; ask for the permission."""
 
 
 class NotFoundError(GatewayError):
@@ -206,11 +206,11 @@ class RejectedError(GatewayError):
 
 
 class InvalidJSONError(RejectedError):
-    """``invalid_json``."""
+    """``invalid_json``: the gateway could not read the request. Report it: this package wrote that JSON."""
 
 
 class MissingAttributeError(RejectedError):
-    """``missing_attrib``."""
+    """``missing_attrib``: a value that the gateway needs is missing; ``descriptions`` says which."""
 
 
 class InvalidAttributeError(RejectedError):
@@ -237,7 +237,7 @@ class ServerError(GatewayError):
 
 
 class UnexpectedResponseError(ModicaError):
-    """An answer that makes no sense here: HTML, a wrong shape, a success without an id, an undocumented status.
+    """A malformed or undocumented answer: HTML, a wrong shape, a success without an id, an odd status.
 
     Attributes:
         status_code: HTTP status.

@@ -1,4 +1,4 @@
-"""The nouns: what the gateway answers and calls back with, frozen, the same for REST v1 and v2.
+"""What the gateway answers and calls back with, as frozen records that are the same for REST v1 and v2.
 
 Ids are ``str`` everywhere (decimal digits on v1, lower-case UUID on v2), whatever JSON type the gateway used, so that
 one text column holds both. Fields that a version of the API does not have are None.
