@@ -21,6 +21,7 @@ ELSEWHERE = {
     "failures": "tests/pages/test_failures.py",
     "migrating-v1-to-v2": "tests/pages/test_migration.py",
     "receiving": "tests/test_receiver.py",
+    "testing": "tests/pages/test_testing.py",
 }
 SAMPLE = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 SAMPLES = {page: SAMPLE.findall(text) for page, text in PAGES.items() if page not in ELSEWHERE and "```python" in text}
