@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modica_facade import __version__
 from modica_facade.simulator import Simulator, serve
@@ -458,6 +460,46 @@ def test_unknown_routes_and_methods_are_told_apart(http: httpx.Client) -> None:
 def test_a_body_that_is_no_json_object_is_400(http: httpx.Client, body: bytes) -> None:
     response = http.patch("/clock", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()) == (400, {"error": "send a JSON object"})
+
+
+_values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 700)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([NUMBER, FIRST, "sent", "send_failed", "before", "http://127.0.0.1:9", "2030-01-01T00:00:00Z"])
+)
+_bodies = _values | st.lists(_values, max_size=3) | st.dictionaries(st.text(max_size=5), _values, max_size=2)
+_CHANGES = {
+    operation_id: sorted(DOCUMENT.body_properties(operation_id))
+    for operation_id, (method, _, _) in OPERATIONS.items()
+    if method in ("POST", "PUT", "PATCH") and "{" not in OPERATIONS[operation_id][1]
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[httpx.Client]:
+    with (
+        Simulator(now=NOON, control=True) as sim,
+        httpx.Client(base_url=sim.url + "/_modica/v1", trust_env=False) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("operation_id", _CHANGES)
+@given(data=st.data())
+@settings(deadline=None, max_examples=50)
+def test_whatever_is_sent_is_done_or_refused_as_described(
+    shared: httpx.Client, operation_id: str, data: st.DataObject
+) -> None:
+    fields = st.fixed_dictionaries({}, optional=dict.fromkeys(_CHANGES[operation_id], _bodies))
+    body = data.draw(fields)
+    method, path, _ = OPERATIONS[operation_id]
+    headers = {"Content-Type": "application/json"}
+    response = shared.request(method, path, content=json.dumps(body), headers=headers)
+    assert response.status_code in (200, 201, 400, 404)
+    DOCUMENT.check(operation_id, response)
 
 
 # Guards

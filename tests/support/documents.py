@@ -30,6 +30,17 @@ class Document:
             if isinstance(operation, dict) and "operationId" in operation
         }
 
+    def body_properties(self, operation_id: str) -> dict[str, Any]:
+        """What the body of an operation may have, by name."""
+        request_body = self.operations[operation_id][2].get("requestBody")
+        if request_body is None:
+            return {}
+        schema = request_body["content"]["application/json"]["schema"]
+        if "$ref" in schema:
+            schema = self.content["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        properties: dict[str, Any] = schema["properties"]
+        return properties
+
     def check(self, operation_id: str, response: httpx.Response, media_type: str = "application/json") -> None:
         """The answer is one that this operation describes."""
         responses = self.operations[operation_id][2]["responses"]
