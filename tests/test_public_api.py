@@ -122,6 +122,7 @@ def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
     for package in ("modica_facade", "modica_gateway_v1", "modica_sms_v2"):
         assert f"{package}/__init__.py" in names
         assert f"{package}/py.typed" in names
+    assert {"modica_facade/simulator/_page.html", "modica_facade/simulator/sms-v2.openapi.yaml"} <= set(names)
     assert not [name for name in names if "/test" in name or name.endswith(".pyc")]
     assert any(name.endswith("LICENSE") for name in names)
     (sdist,) = built.glob("*.tar.gz")

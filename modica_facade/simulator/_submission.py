@@ -34,8 +34,11 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 # Numbers with a fixed outcome, under a country code that is not assigned.
 ALWAYS_REJECTED = "+99900000001"
+"""A message to this number is accepted, and then ``rejected``."""
 ALWAYS_EXPIRED = "+99900000002"
+"""A message to this number is accepted, ``sent``, and then ``expired``."""
 ALWAYS_REFUSED = "+99900000003"
+"""This number is accepted by no submission, and is a failed row in a broadcast."""
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # international format, E.164's length
 _TIMESTAMP = re.compile(
