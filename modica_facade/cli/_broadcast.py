@@ -18,7 +18,7 @@ from ..models import BroadcastOutcome
 from ._destinations import Destinations, number_key, read_destinations, read_standard_input
 from ._errors import NOT_SENT, OK, REFUSED, UNKNOWN, FailedError, exit_code, in_terms_of_options
 from ._options import Gateway, gateway_options, given_options, message_options
-from ._output import Format, OutcomePrinter, echo, note, print_json, printable, row
+from ._output import Format, OutcomePrinter, echo, note, plural, print_json, row, summary
 from ._plan import Plan
 from ._progress import Progress
 from ._results_file import Account, ResultsFile
@@ -26,7 +26,7 @@ from ._signals import stop_requested
 
 _IN_FLIGHT = 16  # of send_many
 _ASK_ABOVE = 100
-_SHOWN = 10
+_SHOWN, _SHOWN_BAD = 10, 100
 
 
 @click.command()
@@ -151,23 +151,25 @@ def _send_all(
 
 def _checked(read: Destinations, country: str | None, *, skip_bad: bool) -> Sequence[str]:
     """Those to send to; what was left out or changed is said."""
-    for bad in read.bad[:_SHOWN]:
-        note(printable(f"{bad.where}: {bad.value!r}: {bad.reason}"))
+    for bad in read.bad[:_SHOWN_BAD]:
+        note(f"{bad.where}: {bad.value!r}: {bad.reason}")
+    if len(read.bad) > _SHOWN_BAD:
+        note(f"and {len(read.bad) - _SHOWN_BAD:,} more")
     if read.bad:
-        count = f"{len(read.bad)} row{'s' if len(read.bad) > 1 else ''} cannot be sent to"
+        count = f"{plural(len(read.bad), 'row')} cannot be sent to"
         if not skip_bad:
             raise click.UsageError(f"{count}: correct that, or go on without with --skip-bad. Nothing was sent.")
         note(f"{count}: left out")
     if not read.wanted:
         raise click.UsageError("No destinations: give some, or --file with one a line.")
     if read.repeated:
-        note(f"{read.repeated} repeated destinations are left out")
+        note(f"left out: {plural(read.repeated, 'repeated destination')}")
     if read.changed:
         written, sent = read.changed[0]
-        note(f"{len(read.changed)} numbers are written in international form, the first {written!r} as {sent}")
+        note(f"written in international form: {plural(len(read.changed), 'number')}, the first {written!r} as {sent}")
     if read.local and country is None:
         where, value = read.local[0]
-        note(f"{len(read.local)} numbers are in local form, the first {value!r} ({where}): see --country")
+        note(f"in local form: {plural(len(read.local), 'number')}, the first {value!r} ({where}); see --country")
     return read.wanted
 
 
@@ -178,9 +180,9 @@ def _report_account(account: Account, results: Path, wanted: Sequence[str], give
     unknown = [account.entries[key] for each in wanted if (key := number_key(each)) in account.entries]
     unknown = [entry for entry in unknown if entry.outcome.status == "unknown"]
     for entry in unknown[:_SHOWN]:
-        note(printable(f"{entry.outcome.destination} is unknown from an earlier run (line {entry.line} of {results})"))
+        note(f"{entry.outcome.destination} is unknown from an earlier run (line {entry.line} of {results})")
     if len(unknown) > _SHOWN:
-        note(f"{len(unknown) - _SHOWN} more are unknown")
+        note(f"unknown as well: {len(unknown) - _SHOWN:,} more")
     if unknown:
         note(f"settle unknown ones by their receipts: modica results {results} --settle NUMBER")
     if "reference" not in given:
@@ -208,7 +210,7 @@ def _ask(plan: Plan, results: Path | None) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(f"{len(plan.destinations):,} destinations: say --yes, or look first with --dry-run.")
     for line in plan.lines():
-        note(printable(line), prefix="")
+        note(line, prefix="")
     if results is None:
         note("results    nowhere: give --results to be able to resume after an interruption", prefix="")
     if not click.confirm(f"Send to {len(plan.destinations):,} destinations?", err=True):
@@ -253,7 +255,7 @@ def _report_problems(account: Account, wanted: Iterable[str], results: Path | No
     problems = [entry.outcome for entry in entries if entry.outcome.status in ("failure", "unknown")]
     # Without a file these lines are the only account there is.
     for outcome in problems if results is None else problems[:_SHOWN]:
-        note(printable(row(outcome)), prefix="")
+        note(row(outcome), prefix="")
     if results is not None and len(problems) > _SHOWN:
         note(f"{len(problems) - _SHOWN} more: modica results {results}")
 
@@ -272,10 +274,7 @@ def _finish(
     """
     statuses = [record.account.status(each) for each in wanted]
     counts = Counter(statuses)
-    note(
-        f"{len(wanted)} destinations: {counts['success']} submitted, {counts['failure']} failed, "
-        f"{counts['unknown']} unknown, {counts['unsent']} not sent"
-    )
+    note(summary(counts))
     problem = problem or _unfinished(counts, record.failure or (None if results else printer.failure))
     if problem is None:
         raise click.exceptions.Exit(REFUSED if counts["failure"] else OK)

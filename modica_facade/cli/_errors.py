@@ -65,17 +65,18 @@ def report(error: BaseException, ctx: click.Context | None = None) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return INTERRUPTED
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        note(error.format_message(), prefix="")
+        click.echo(error.format_message(), err=True)
         return USAGE
     code, message = _describe(error)
-    message = printable(message)
     note(message)
     if ctx is not None and ctx.meta.get(_AS_JSON) and not isinstance(error, OutputError):
         cause = error.__cause__ if isinstance(error, FailedError) and error.__cause__ is not None else error
         about = {name: getattr(cause, name) for name in _ERROR_FIELDS if hasattr(cause, name)}
         try:
-            print_json({"error": {"type": type(cause).__name__, "message": message, "exit_code": code, **about}})
-        except OSError:
+            print_json(
+                {"error": {"type": type(cause).__name__, "message": printable(message), "exit_code": code, **about}}
+            )
+        except (OutputError, BrokenPipeError):  # the line on standard error and the exit code stay
             detach_stdout()
     return code
 

@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..models import DeliveryReceipt, InboundMessage
 from ..receiver import CallbackReceiver
 from ._options import json_option, password_file_option, url_option
-from ._output import echo, note, print_json, printable, to_json_dict
+from ._output import echo, note, print_json, to_json_dict
 from ._post import post
 from ._signals import terminations_interrupt
 
@@ -24,7 +24,7 @@ from ._signals import terminations_interrupt
 @click.option("--username", help="Ask for these Basic credentials, as the callback URL carries them.")
 @click.option("--password-env", metavar="VARIABLE", help="The environment variable that holds their password.")
 @password_file_option
-@url_option("--forward-to", help="Post each callback on to this URL, and answer as it does.")
+@url_option("--forward-to", help="Post each callback on to this URL, and answer 500 if it does not take it.")
 @json_option
 def listen(
     port: int,
@@ -83,7 +83,8 @@ def _notes_of_receiver() -> Generator[None]:
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            note(printable(record.getMessage()))
+            if record.levelno < logging.ERROR:  # those are about our own handler, which has said more
+                note(record.getMessage())
 
     logger, handler = logging.getLogger("modica_facade.receiver"), Notes()
     logger.addHandler(handler)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -53,7 +54,20 @@ def print_json(fields: Mapping[str, Any]) -> None:
 def note(message: str, *, prefix: str = "modica: ") -> None:
     """Print a line on standard error. Where that fails too, there is nowhere left to say so."""
     with contextlib.suppress(OSError):
-        click.echo(f"{prefix}{message}", err=True)
+        click.echo(f"{prefix}{printable(message)}", err=True)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def summary(counts: Counter[str]) -> str:
+    """How many destinations have which status."""
+    return (
+        f"{plural(counts.total(), 'destination')}: {counts['success']:,} submitted, {counts['failure']:,} failed, "
+        f"{counts['unknown']:,} unknown, {counts['unsent']:,} not sent"
+    )
 
 
 def _write(text: str) -> None:

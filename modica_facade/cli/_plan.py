@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from ..text import Parts, count_parts
+from ._output import plural
 
 # Typed by word processors and web pages, read as well without.
 _REPLACEMENTS = {
@@ -72,7 +73,7 @@ class Plan:
         """For a reader."""
         count, parts = len(self.destinations), self.parts
         first = ", ".join(self.destinations[:3])
-        yield f"to         {count:,} destinations: {first}{', ...' if count > 3 else ''}"
+        yield f"to         {plural(count, 'destination')}: {first}{', ...' if count > 3 else ''}"
         if self.earlier:
             yield f"           {self.earlier:,} more have an outcome from an earlier run and are left alone"
         yield f"text       {len(self.content)} characters, {parts.encoding}, {_sms(parts, count)}"

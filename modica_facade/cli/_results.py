@@ -12,9 +12,8 @@ from .._ids import parse_v1_id, parse_v2_id
 from ..errors import ConfigurationError
 from ..models import BroadcastOutcome
 from ._destinations import number_key
-from ._errors import NOT_SENT, FailedError
 from ._options import json_option
-from ._output import Format, OutcomePrinter, note
+from ._output import Format, OutcomePrinter, OutputError, note, summary
 from ._results_file import STATUSES, Account, append_outcome, read_account
 
 
@@ -56,12 +55,9 @@ def results(
         if status in (None, entry.outcome.status):
             printer.print(entry.outcome)
     if printer.failure is not None:
-        raise FailedError(NOT_SENT, printer.failure)
+        raise OutputError(printer.failure)
     counts = Counter(entry.outcome.status for entry in account.entries.values())
-    note(
-        f"{counts.total()} destinations: {counts['success']} submitted, {counts['failure']} failed, "
-        f"{counts['unknown']} unknown, {counts['unsent']} not sent"
-    )
+    note(summary(counts))
     if account.left_out is not None:
         note(f"line {account.left_out} of {file} was cut off by a crash and is left out")
 

@@ -260,6 +260,36 @@ def test_closed_streams_do_not_turn_up_in_the_middle_of_a_request(gateway: Simul
     assert [message.content for message in gateway.messages] == ["hi"]
 
 
+def test_an_error_that_cannot_be_printed_as_json_keeps_its_exit_code(gateway: Simulator) -> None:
+    gateway.fail(cut="after")
+    code, complaint = shell(f"modica send {HERE} hi --json > /dev/full")
+    assert (code, "may have been sent" in complaint) == (4, True)
+    gateway.fail(status=401)
+    assert shell(f"modica send {HERE} hi --json >&-")[0] == 1
+
+
+def test_an_id_that_nobody_reads_is_told_on_standard_error(gateway: Simulator) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with process("send", HERE, "hi", stdout=writer) as running:
+        os.close(writer)
+        _, complaint = running.communicate()
+    [message] = gateway.messages
+    assert (running.returncode, f"sent, with id {message.id}" in complaint) == (4, True)
+
+
+def test_an_interrupt_while_the_id_is_printed_does_not_lose_it(
+    gateway: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modica_facade.cli._send.echo", interrupt)
+    result = modica("send", HERE, "hi")
+    [message] = gateway.messages
+    assert (result.exit_code, f"sent, with id {message.id}" in result.stderr) == (4, True)
+
+
 def test_closed_standard_input_is_empty(gateway: Simulator) -> None:
     code, complaint = shell("modica broadcast --file - --content hi <&-")
     assert (code, complaint.startswith("modica: No destinations")) == (2, True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modica_facade import BroadcastOutcome, Modica
+from modica_facade.cli._results_file import ResultsFile
 from modica_facade.simulator import Simulator
 
 from .support import (
@@ -61,7 +62,7 @@ def test_destinations_come_from_arguments_and_a_file_each_once(gateway: Simulato
     numbers.write_bytes(f"\ufeff{THERE}\r\n\r\n  {HERE}\n{ELSEWHERE}".encode())
     result = broadcast(HERE, "--file", str(numbers))
     assert [message.destination for message in gateway.messages] == [HERE, THERE, ELSEWHERE]
-    assert "1 repeated destinations are left out" in result.stderr
+    assert "left out: 1 repeated destination" in result.stderr
 
 
 def test_destinations_come_from_standard_input(gateway: Simulator) -> None:
@@ -153,7 +154,7 @@ def test_one_bad_row_stops_a_broadcast_before_it_begins(gateway: Simulator, cust
 def test_with_skip_bad_it_goes_on_without(gateway: Simulator, customers: str) -> None:
     result = broadcast("--file", customers, "--column", "mobile", "--country", "NZ", "--skip-bad")
     assert (result.exit_code, sent_to(gateway)) == (0, {HERE: 1, THERE: 1})
-    assert f"1 numbers are written in international form, the first '021 123 4567' as {HERE}" in result.stderr
+    assert f"written in international form: 1 number, the first '021 123 4567' as {HERE}" in result.stderr
 
 
 def test_a_table_without_column_is_refused_with_advice_and_posted_to_nobody(gateway: Simulator, customers: str) -> None:
@@ -164,7 +165,7 @@ def test_a_table_without_column_is_refused_with_advice_and_posted_to_nobody(gate
 
 def test_local_numbers_are_pointed_out(gateway: Simulator) -> None:
     result = broadcast("021 123 4567")
-    assert "1 numbers are in local form, the first '021 123 4567' (argument 1): see --country" in result.stderr
+    assert "in local form: 1 number, the first '021 123 4567' (argument 1); see --country" in result.stderr
 
 
 def test_a_dry_run_shows_the_plan_and_sends_nothing(gateway: Simulator, results: Path) -> None:
@@ -276,3 +277,37 @@ def test_an_answer_that_leaves_a_destination_out_leaves_it_unknown(
     monkeypatch.setattr(Modica, "broadcast_many", one_only)
     result = broadcast(HERE, THERE, "--results", str(results))
     assert (result.exit_code, noted(results)) == (4, {HERE: "success", THERE: "unknown"})
+
+
+def test_a_wrong_column_does_not_fill_the_screen(gateway: Simulator, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("name,mobile\n" + "Smith,+64211234567\n" * 150)
+    result = broadcast("--file", str(table), "--column", "name")
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, len(lines), gateway.requests) == (2, 102, [])
+    assert lines[99] == "modica: table.csv, line 101: 'Smith': not a number"
+    assert lines[100] == "modica: and 50 more"
+
+
+def test_a_column_without_a_file_is_a_usage_error(gateway: Simulator) -> None:
+    assert broadcast(HERE, "--column", "mobile").exit_code == 2
+
+
+def test_ten_of_many_problems_are_shown_where_a_results_file_has_the_rest(gateway: Simulator, results: Path) -> None:
+    everyone = [f"X{number}" for number in range(12)]
+    code, shown = on_terminal("broadcast", "--content", "Kia ora", *everyone, "--results", str(results), columns=200)
+    assert code == 1
+    assert [each for each in everyone if f"{each} " in shown] == everyone[:10]
+    assert f"2 more: modica results {results}" in shown
+
+
+def test_a_third_interrupt_ends_it_with_unknown(
+    gateway: Simulator, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResultsFile, "record", interrupt)
+    result = broadcast(HERE, "--results", str(results))
+    assert (result.exit_code, noted(results)) == (4, {HERE: "unknown"})
+    assert "what was in flight may have been sent" in result.stderr

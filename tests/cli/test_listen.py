@@ -116,7 +116,7 @@ def test_what_the_application_did_not_take_is_not_acknowledged(status: int) -> N
         shown, complaint = running.communicate()
     assert len(posted) == 1
     assert json.loads(shown)["forwarded"] == {"status_code": status, "problem": None}
-    assert "Traceback" not in complaint
+    assert len(complaint.splitlines()) <= 1
 
 
 def test_an_application_that_is_not_there_is_shown_and_listen_goes_on() -> None:

@@ -104,4 +104,4 @@ def test_a_dumb_terminal_gets_lines(gateway: Simulator, numbers: str) -> None:
 
 
 def test_without_a_terminal_there_is_no_bar(gateway: Simulator) -> None:
-    assert broadcast(HERE).stderr == "modica: 1 destinations: 1 submitted, 0 failed, 0 unknown, 0 not sent\n"
+    assert broadcast(HERE).stderr == "modica: 1 destination: 1 submitted, 0 failed, 0 unknown, 0 not sent\n"

@@ -8,7 +8,7 @@ import pytest
 
 from modica_facade.simulator import Simulator
 
-from .support import ELSEWHERE, HERE, THERE, broadcast, modica, on_terminal, rows, sent_to
+from .support import ELSEWHERE, HERE, THERE, broadcast, modica, on_terminal, process, rows, sent_to
 
 LATER = "+64211234570"
 
@@ -152,3 +152,12 @@ def test_a_file_that_is_something_else_is_not_touched(results: Path, content: st
     result = modica("results", str(results), *settle)
     assert (result.exit_code, results.read_text()) == (2, content)
     assert "is not a results file" in result.stderr
+
+
+def test_rows_that_cannot_be_printed_are_an_error(command: list[str], results: Path) -> None:
+    with Path("/dev/full").open("w") as full, process("results", str(results), stdout=full) as running:
+        _, complaint = running.communicate()
+    assert (running.returncode, complaint) == (
+        2,
+        "modica: standard output cannot be written: No space left on device\n",
+    )

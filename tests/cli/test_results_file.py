@@ -254,7 +254,7 @@ def test_a_resume_says_what_is_unknown_and_where(gateway: Simulator, results: Pa
     notes = broadcast(*everyone, "--results", str(results), "--reference", "r").stderr.splitlines()
     assert notes[0] == f"modica: {everyone[0]} is unknown from an earlier run (line 4 of {results})"
     assert notes[9].startswith(f"modica: {everyone[9]} is unknown")
-    assert notes[10] == "modica: 2 more are unknown"
+    assert notes[10] == "modica: unknown as well: 2 more"
     assert notes[11] == f"modica: settle unknown ones by their receipts: modica results {results} --settle NUMBER"
 
 
