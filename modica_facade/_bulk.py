@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from itertools import chain, islice, repeat
 from operator import length_hint
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self, cast
@@ -47,6 +47,8 @@ class Batch:
         submitted: how many of the outcomes are a success.
         unknown: the destinations without an outcome.
         error: why it, or pulling it, failed.
+        finished: the thread that has it is done with it, whatever came of it.
+        raised: what came of it, if that was an exception that is not ours.
     """
 
     destinations: list[str] = field(factory=list[str])
@@ -57,6 +59,8 @@ class Batch:
     submitted: int = 0
     unknown: tuple[str, ...] = ()
     error: Exception | None = None
+    finished: bool = False
+    raised: BaseException | None = None
 
     def settle(
         self, outcomes: Iterable[BroadcastOutcome], unknown: Iterable[str] = (), error: Exception | None = None
@@ -73,7 +77,7 @@ class Batch:
 
 
 class Bulk:
-    """One bulk send. Entered when its first outcome is asked for, left when the last is yielded or something stops it.
+    """One bulk send: a context, in which it sends, and after that an iterator over what is left to say.
 
     Args:
         destinations: any iterable; pulled lazily, one batch at a time.
@@ -200,23 +204,29 @@ class Bulk:
             self._pulling = False
             batch.settle(*_split(batch.destinations, result), result)
 
-    def rest(self) -> BroadcastOutcome | None:
-        """After the end: the next outcome that is known and was not yielded; None after a send that nothing stopped.
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> BroadcastOutcome:
+        """After the end: what is known and was not yielded yet.
 
         Raises:
-            BroadcastInterruptedError: something stopped it; the same one each time.
+            BroadcastInterruptedError: something stopped the send; the same one each time.
         """
         self._started = True
-        for batch in self._batches:
-            for outcome in batch.outcomes:
-                return outcome
         if self._interruption is None:
-            self._interruption = self._account()
-        if self._interruption is None:
-            return None
+            # Who is interrupted a second time, while the first waits for answers, may get here before them. What is
+            # settled after this look is left in doubt.
+            settled = [batch for batch in self._batches if batch.settled]
+            for batch in settled:
+                for outcome in batch.outcomes:
+                    return outcome
+            self._interruption = self._account(settled)
+            if self._interruption is None:
+                raise StopIteration
         raise self._interruption.with_traceback(None) from self._interruption.cause
 
-    def _account(self) -> BroadcastInterruptedError | None:
+    def _account(self, settled: Sequence[Batch]) -> BroadcastInterruptedError | None:
         errors = [batch.error for batch in self._batches if batch.error is not None]
         if self._ended and self._raised is None and not errors:
             return None
@@ -225,7 +235,7 @@ class Bulk:
         untried: list[str] = []
         may_have_been_sent = False
         for batch in self._batches:
-            if batch.settled:
+            if batch in settled:
                 unknown += batch.unknown
                 may_have_been_sent |= isinstance(batch.error, ModicaError) and batch.error.may_have_been_sent
             elif batch.tried:
@@ -233,7 +243,7 @@ class Bulk:
                 may_have_been_sent = True
             else:
                 untried += batch.destinations
-        submitted = self._submitted + sum(batch.submitted for batch in self._batches)
+        submitted = self._submitted + sum(batch.submitted for batch in settled)
         again = "may have been sent, do not repeat it" if may_have_been_sent else "was not sent, it can be repeated"
         if cause is None:
             why = "it was closed early"
@@ -271,7 +281,7 @@ def _reason(error: RejectedError) -> str:
 
 
 class OutcomeGenerator(chain[BroadcastOutcome], Generator[BroadcastOutcome, None, None]):
-    """What a blocking bulk send returns: its generator, and once that has ended, however it did, the rest of `Bulk`.
+    """What a blocking bulk send returns: its generator, and once that has ended, however it did, what `Bulk` still has.
 
     A generator that has raised is at its end, and who goes on with it would see nothing more. This is an
     `itertools.chain`, which calls no Python of its own for an item.
@@ -280,7 +290,8 @@ class OutcomeGenerator(chain[BroadcastOutcome], Generator[BroadcastOutcome, None
     _generator: Generator[BroadcastOutcome, None, None]
 
     def __new__(cls, bulk: Bulk, generator: Generator[BroadcastOutcome, None, None]) -> Self:
-        self = super().__new__(cls, generator, iter(bulk.rest, None))
+        # `map` and `next` are in the way so that no Python runs as the chain moves on to its second part.
+        self = super().__new__(cls, generator, map(next, repeat(bulk)))
         self._generator = generator
         return self
 
@@ -302,13 +313,12 @@ class AsyncOutcomeGenerator(AsyncGenerator[BroadcastOutcome, None]):
         self._generator = cast("AsyncGeneratorType[BroadcastOutcome, None]", generator)
 
     def __anext__(self) -> Coroutine[Any, Any, BroadcastOutcome]:
-        return self._rest() if self._generator.ag_frame is None else self._generator.__anext__()
+        return self._after_the_end() if self._generator.ag_frame is None else self._generator.__anext__()
 
-    async def _rest(self) -> BroadcastOutcome:
-        outcome = self._bulk.rest()
-        if outcome is None:
-            raise StopAsyncIteration
-        return outcome
+    async def _after_the_end(self) -> BroadcastOutcome:
+        for outcome in self._bulk:
+            return outcome
+        raise StopAsyncIteration
 
     def asend(self, _value: None, /) -> Coroutine[Any, Any, BroadcastOutcome]:
         return self.__anext__()

@@ -107,8 +107,8 @@ class _AsyncClient(BaseClient):
                     task.cancel()
             await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
             raise
-        while (last := bulk.rest()) is not None:
-            yield last
+        for outcome in bulk:
+            yield outcome
 
     async def aclose(self) -> None:
         """Close the connections. An ``http_client`` that was given stays open. Calling again does nothing."""

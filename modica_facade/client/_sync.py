@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterable
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
@@ -19,9 +19,7 @@ from ..models import BroadcastOutcome, BroadcastResult, Message, SubmittedMessag
 from ._base import DEFAULT_RETRY, BaseClient, LazyModule, RestV1, RestV2
 
 if TYPE_CHECKING:
-    # Imported when they are needed, which a process that only receives callbacks never does.
-    from concurrent.futures import Future
-
+    # Imported when it is needed, which a process that only receives callbacks never does.
     import httpx
 else:
     httpx = LazyModule("httpx")
@@ -89,41 +87,15 @@ class _SyncClient(BaseClient):
                 yield from batch.outcomes
 
     def _many(self, bulk: Bulk, concurrency: int) -> Generator[BroadcastOutcome, None, None]:
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from ._threads import Threads
 
-        in_flight: deque[tuple[Batch, Future[None]]] = deque()
-        waiting: deque[tuple[Batch, Future[None]]] = deque()
-
-        def try_next() -> None:
-            try:
-                batch, done = waiting.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                self._try(bulk, batch)
-            except BaseException as error:
-                done.set_exception(error)
-                raise
-            done.set_result(None)
-
-        # A thread cannot be stopped in the middle of a send: leaving the executor waits for all of them.
-        with ThreadPoolExecutor(concurrency, "modica_facade sends") as threads, bulk:
+        with Threads(partial(self._try, bulk), concurrency) as threads, bulk:
             while True:
-                while len(in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
-                    in_flight.append((batch, Future()))
-                    waiting.append(in_flight[-1])
-                    try:
-                        threads.submit(try_next)
-                    except RuntimeError:
-                        # No thread can be started, so this one sends. The executor may have queued it all the same, for
-                        # a thread that is free later: what it runs is `try_next`, and each batch is taken once.
-                        try_next()
-                if not in_flight:
+                while len(threads.in_flight) < concurrency and (batch := bulk.next_batch()) is not None:
+                    threads.start(batch)
+                if not threads.in_flight:
                     break
-                batch, done = in_flight[0]
-                done.result()
-                in_flight.popleft()
-                yield from batch.outcomes
+                yield from threads.next().outcomes
 
     def close(self) -> None:
         """Close the connections. An ``http_client`` that was given stays open. Calling again does nothing."""
