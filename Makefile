@@ -1,6 +1,7 @@
 # The development environment. Every target creates the environment it needs in .venv; nothing is installed globally.
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# The Python to make .venv with, 3.11 or newer: make demo PYTHON=python3.12
+PYTHON ?=
 BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -10,19 +11,21 @@ export PYTHONDONTWRITEBYTECODE := 1
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
 
-.venv/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers,postgres]'
-	@touch $@
+# Not files to make: the script looks for itself whether anything is to be done.
+.PHONY: .venv/.installed .venv/.demo
+.venv/.installed:
+	@PYTHON='$(PYTHON)' sh scripts/environment.sh dev
 
-simulate: .venv/.installed  ## run the simulator until Ctrl-C, with its page and control API (ARGS=... as modica simulate --help says)
+.venv/.demo:
+	@PYTHON='$(PYTHON)' sh scripts/environment.sh demo
+
+simulate: .venv/.demo  ## run the simulator until Ctrl-C, with its page and control API (ARGS=... as modica simulate --help says)
 	@$(BIN)/modica simulate $(ARGS)
 
-demo: .venv/.installed  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)
+demo: .venv/.demo  ## send, broadcast, get and receive receipts (simulator; LIVE=1 DESTINATION=+64... for the real gateway)
 	@$(BIN)/modica demo $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')
 
-demo-v2: .venv/.installed  ## the same on REST v2
+demo-v2: .venv/.demo  ## the same on REST v2
 	@$(BIN)/modica demo --v2 $(if $(filter 1,$(LIVE)),--live --destination '$(DESTINATION)')
 
 test: .venv/.installed  ## run the tests, print coverage, fail under 95 % of branches
