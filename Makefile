@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help simulate demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
+.PHONY: bench-ledger crash-test help simulate demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 20
@@ -67,6 +67,12 @@ cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulat
 
 soak: .venv/.installed  ## 100,000 sends through an unreliable gateway: none twice, none lost, memory flat (SENDS=...)
 	@$(BIN)/python scripts/soak.py $(if $(SENDS),--sends $(SENDS))
+
+crash-test: .venv/.installed  ## kill 1,000 processes that use the ledger, on each database: none sent twice, none unlisted (SIZE=...)
+	@$(BIN)/python scripts/crash_test.py $(if $(SIZE),--kills $(SIZE))
+
+bench-ledger: .venv/.installed  ## what the ledger costs and how fast it works, up to a million recipients (SIZE=... recipients)
+	@$(BIN)/python scripts/bench_ledger.py $(if $(SIZE),--size $(SIZE))
 
 bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (four minutes; writes bench.json)
 	@$(BIN)/python scripts/bench.py

@@ -111,7 +111,7 @@ def _attempt(
 ) -> Steps[list[Entry] | ModicaError]:
     """One request for the rows of a claim, and what it settles: the rows, or the error."""
     try:
-        result = yield functools.partial(_request, sender=sender, claim=claim, left=left)
+        result = yield functools.partial(make_request, sender=sender, claim=claim, left=left)
     except ModicaError as error:
         _settle_failure(database, claim, error)
         return error
@@ -129,7 +129,8 @@ def _attempt(
         raise
 
 
-def _request(client: Any, *, sender: Sender, claim: Claim, left: timedelta) -> Any:
+def make_request(client: Any, *, sender: Sender, claim: Claim, left: timedelta) -> Any:
+    """The one request of a claim; it may take what is left of the campaign's time."""
     if left.total_seconds() < sender.retry.deadline:
         client = client.with_options(retry=evolve(sender.retry, deadline=left.total_seconds()))
     if claim.is_broadcast:

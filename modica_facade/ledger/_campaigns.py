@@ -205,10 +205,9 @@ def resume(database: Database, name: str) -> None:
 
 def _move(database: Database, name: str, new_state: str, *, before: tuple[str, ...]) -> None:
     with database.transaction() as transaction:
-        state = find(transaction, name).state
-        if state == new_state:
-            return
-        if not transaction.run(sql.MOVE_CAMPAIGN, name=name, new_state=new_state, each=json.dumps(before)):
+        moved = transaction.run(sql.MOVE_CAMPAIGN, name=name, new_state=new_state, each=json.dumps(before))
+        # Somebody else may have moved it at the same moment.
+        if not moved and (state := find(transaction, name).state) != new_state:
             raise InvalidRequestError(f"campaign {name!r} stands at {state}", field="name")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -138,22 +138,23 @@ def accepted(claim: Claim, result: SubmittedMessage | BroadcastResult) -> list[S
     if isinstance(result, SubmittedMessage):
         (row_id,) = claim.ids.values()
         rank = NO_RANK if result.status is None else rank_of(result.status)
-        return [
-            Settlement(id=row_id, state="submitted", message_id=result.id, status=result.status, rank=rank),
-        ]
-    # As many outcomes as destinations, in their order: the client has seen to that.
-    return [_outcome(row_id, outcome) for row_id, outcome in zip(claim.ids.values(), result, strict=True)]
+        return [Settlement(id=row_id, state="submitted", message_id=result.id, status=result.status, rank=rank)]
+    return _attribute(claim, result, "in_doubt", "the answer does not name this destination")
 
 
 def failed(claim: Claim, error: ModicaError) -> list[Settlement]:
     """The rows of a request that raised; an answer that can be read in part settles that part."""
     outcomes = error.outcomes if isinstance(error, UnexpectedResponseError) else ()
-    known: dict[str, BroadcastOutcome] = {outcome.destination: outcome for outcome in outcomes}
-    state = state_after(error, queued=claim.queued)
+    return _attribute(claim, outcomes, state_after(error, queued=claim.queued), str(error))
+
+
+def _attribute(claim: Claim, outcomes: Iterable[BroadcastOutcome], otherwise: State, reason: str) -> list[Settlement]:
+    """The outcomes as the client has matched them to destinations, and what the rest comes to."""
+    known = {outcome.destination: outcome for outcome in outcomes}
     return [
         _outcome(row_id, known[destination])
         if destination in known
-        else Settlement(id=row_id, state=state, reason=str(error))
+        else Settlement(id=row_id, state=otherwise, reason=reason)
         for destination, row_id in claim.ids.items()
     ]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from postgres_server import NoPostgresError, PostgresServer
 
 from modica_facade import AsyncModica, AsyncModicaV2, Modica, ModicaV2
 from modica_facade.ledger import AsyncLedger, Ledger
 from modica_facade.ledger._async import AsyncCampaign
 from modica_facade.simulator import Simulator
-from scripts.postgres_server import NoPostgresError, PostgresServer
 
 from ..conftest import Flavour
 

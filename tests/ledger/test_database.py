@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from postgres_server import PostgresServer
 
 from modica_facade import (
     ConfigurationError,
@@ -31,7 +32,6 @@ from modica_facade import (
 from modica_facade.ledger import AsyncLedger, Ledger, _database
 from modica_facade.ledger import _statements as sql
 from modica_facade.simulator import Simulator
-from scripts.postgres_server import PostgresServer
 
 NUMBER = "+64211234567"
 SECRET = "s3cret-pa55"
