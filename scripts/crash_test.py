@@ -396,6 +396,8 @@ def crash(database: str, kills: int, seed: int) -> bool:
             url = server.url
         else:
             url = str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ledger.db")
+        # Made here, so that the children do not each import what the first client and ledger do.
+        modica = stack.enter_context(Modica("crash", "test", base_url=gateway.base_url, retry=RETRY))
         with Ledger(url) as ledger:
             ledger.migrate()
         started = time.monotonic()
@@ -406,7 +408,6 @@ def crash(database: str, kills: int, seed: int) -> bool:
             + (f", and the server {report.server_kills} times" if server else "")
         )
         ledger = stack.enter_context(Ledger(url))
-        modica = stack.enter_context(Modica("crash", "test", base_url=gateway.base_url, retry=RETRY))
         tables = stack.enter_context(contextlib.closing(Database(url, "modica_")))
         wrong = check(ledger, tables, modica, gateway, report, chance)
         print(f"  {len(gateway.messages)} messages went out: " + ", ".join(f"{n} {what}" for what, n in wrong.items()))
