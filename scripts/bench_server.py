@@ -7,6 +7,7 @@ of the TLS server is one handshake. GET /counts gives what it counted.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import ssl
 import sys
@@ -14,7 +15,9 @@ import sys
 _SUBMITTED = b"[12345]"
 _STORED = b'{"id":12345,"source":"2060","destination":"+64211234567","content":"Kia ora","reference":"order-42"}'
 _ACCEPTED = b'{"id":"26ac66cb-60c1-4f77-8bf6-00f3b4b3c4a0","status":"accepted","detail":"Accepted"}'
-_ROW = '{"status":"success","message":null,"destination":"%s","id":12345}'
+_ROW = '{"status":"success","message":null,"destination":"%s","id":%d}'
+# Each message has an id of its own: an answer in which several share one is not read.
+_IDS = itertools.count(100_000)
 
 
 class Gateway(asyncio.Protocol):
@@ -49,7 +52,7 @@ def _answer(head: bytes, body: bytes) -> bytes:
         return _response(b"200 OK", json.dumps({"connections": Gateway.connections, "requests": Gateway.requests}))
     Gateway.requests += 1
     if head.startswith(b"POST /rest/gateway/messages/broadcast "):
-        rows = ",".join([_ROW % destination for destination in json.loads(body)["destination"]])
+        rows = ",".join([_ROW % (destination, next(_IDS)) for destination in json.loads(body)["destination"]])
         return _response(b"201 Created", f"[{rows}]")
     if head.startswith(b"POST /rest/gateway/"):
         return _response(b"201 Created", _SUBMITTED, b"Location: /rest/gateway/messages/12345\r\n")

@@ -16,7 +16,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from .._bulk import check_count
 from .._retry import RetryPolicy
@@ -55,45 +55,37 @@ Steps = Generator[Request | timedelta, Any, T]
 """Yields requests, and how long to wait."""
 
 
-@frozen(kw_only=True)
-class Sender:
-    """What the ledger has to know of a client."""
-
-    account: str
-    has_broadcast: bool
-    retry: RetryPolicy
-    send: Callable[..., Any]
-
-    def unsupported(self, options: Mapping[str, Any]) -> str | None:
-        """The name of an option that the client's REST version does not have."""
-        if not options:
-            return None
-        parameters = inspect.signature(self.send).parameters
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            return None
-        return next((name for name in options if name not in parameters), None)
+# What the ledger has to know of a client
 
 
-def sender_of(client: Any) -> Sender:
-    """What the ledger has to know of a client.
-
-    Raises:
-        InvalidRequestError: that is no client.
-    """
+def _check_client(client: Any) -> None:
     if not callable(getattr(client, "send", None)) or not callable(getattr(client, "get", None)):
         raise InvalidRequestError("client must be a Modica, a ModicaV2 or their async twin", field="client")
-    return Sender(
-        account=getattr(client, "_account", type(client).__qualname__),
-        has_broadcast=hasattr(client, "broadcast"),
-        retry=getattr(client, "_retry", RetryPolicy()),
-        send=client.send,
-    )
 
 
-def _given(sender: Sender, options: Mapping[str, Any]) -> dict[str, Any]:
+def _account(client: Any) -> str:
+    account: str = getattr(client, "_account", type(client).__qualname__)
+    return account
+
+
+def _has_broadcast(client: Any) -> bool:
+    return hasattr(client, "broadcast")
+
+
+def _unsupported(client: Any, options: Mapping[str, Any]) -> str | None:
+    """The name of an option that the client's REST version does not have."""
+    if not options:
+        return None
+    parameters = inspect.signature(client.send).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return next((name for name in options if name not in parameters), None)
+
+
+def _given(client: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, checked before there is a row."""
     given = _rows.send_options(options)
-    if name := sender.unsupported(given):
+    if name := _unsupported(client, given):
         raise InvalidRequestError(f"{name} is not an option of this client's REST version", field=name)
     return given
 
@@ -106,12 +98,10 @@ def _check_iterable(destinations: object) -> None:
 # One request
 
 
-def _attempt(
-    database: Database, sender: Sender, claim: Claim, left: timedelta = timedelta.max
-) -> Steps[list[Entry] | ModicaError]:
+def _attempt(database: Database, claim: Claim, left: timedelta = timedelta.max) -> Steps[list[Entry] | ModicaError]:
     """One request for the rows of a claim, and what it settles: the rows, or the error."""
     try:
-        result = yield functools.partial(make_request, sender=sender, claim=claim, left=left)
+        result = yield functools.partial(make_request, claim=claim, left=left)
     except ModicaError as error:
         _settle_failure(database, claim, error)
         return error
@@ -129,10 +119,12 @@ def _attempt(
         raise
 
 
-def make_request(client: Any, *, sender: Sender, claim: Claim, left: timedelta) -> Any:
+def make_request(client: Any, *, claim: Claim, left: timedelta) -> Any:
     """The one request of a claim; it may take what is left of the campaign's time."""
-    if left.total_seconds() < sender.retry.deadline:
-        client = client.with_options(retry=evolve(sender.retry, deadline=left.total_seconds()))
+    if left is not timedelta.max:
+        retry = getattr(client, "_retry", None) or RetryPolicy()
+        deadline = min(retry.deadline, left.total_seconds())
+        client = client.with_options(retry=evolve(retry, deadline=deadline))
     if claim.is_broadcast:
         return client.broadcast(list(claim.ids), claim.content, reference=claim.label, **claim.options)
     (destination,) = claim.ids
@@ -158,36 +150,38 @@ def send(
     database: Database, client: Any, destination: str, content: str, *, reference: str, **options: Any
 ) -> Steps[Entry]:
     """Send one message, unless its reference says that this was done."""
-    sender = sender_of(client)
-    given = _given(sender, options)
+    _check_client(client)
+    given = _given(client, options)
     for name, value in (("destination", destination), ("content", content), ("reference", reference)):
         _rows.text(name, value)
+    now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
-        row, is_ours = _rows.put(
-            transaction, reference=reference, destination=destination, state="in_doubt", account=sender.account
+        found = _rows.put(
+            transaction,
+            reference=reference,
+            destination=destination,
+            state="in_doubt",
+            now=now,
+            account=_account(client),
         )
-    if not is_ours:
-        return row.entry
-    claim = Claim(
-        ids={destination: row.id},
-        label=reference,
-        attempted_at=row.entry.attempted_at or database.now(),
-        content=content,
-        options=given,
-    )
-    result = yield from _attempt(database, sender, claim)
+    if isinstance(found, Entry):
+        return found
+    claim = Claim(ids={destination: found}, label=reference, attempted_at=now, content=content, options=given)
+    result = yield from _attempt(database, claim)
     if isinstance(result, ModicaError):
         raise result
-    # No row: it was given another id meanwhile, which stays.
-    return result[0] if result else _rows.entry(database, reference, None) or row.entry
+    if not result:
+        # It was given another id meanwhile, which stays.
+        result = [entry for entry in [_rows.entry(database, reference, None)] if entry is not None]
+    return result[0]
 
 
 def broadcast(
     database: Database, client: Any, destinations: Sequence[str], content: str, *, reference: str, **options: Any
 ) -> Steps[list[Entry]]:
     """Send to those of 1 to 1000 destinations that have not been tried, in one request."""
-    sender = sender_of(client)
-    if not sender.has_broadcast:
+    _check_client(client)
+    if not _has_broadcast(client):
         raise InvalidRequestError("REST v2 has no broadcast; use broadcast_many", field="client")
     _check_iterable(destinations)
     given = [_rows.text("destinations", each) for each in destinations]
@@ -203,7 +197,7 @@ def broadcast(
         )
     _rows.text("content", content)
     _rows.text("reference", reference)
-    return (yield from _send_batch(database, sender, given, content, reference, _given(sender, options)))
+    return (yield from _send_batch(database, client, given, content, reference, _given(client, options)))
 
 
 def broadcasts(
@@ -217,30 +211,30 @@ def broadcasts(
     **options: Any,
 ) -> Iterator[Steps[list[Entry]]]:
     """The requests of a broadcast of any size, one after the other; arguments are checked at once."""
-    sender = sender_of(client)
-    given = _given(sender, options)
+    _check_client(client)
+    given = _given(client, options)
     _check_iterable(destinations)
     _rows.text("content", content)
     _rows.text("reference", reference)
-    size = check_count("batch_size", batch_size, MAX_BROADCAST) if sender.has_broadcast else 1
+    size = check_count("batch_size", batch_size, MAX_BROADCAST) if _has_broadcast(client) else 1
     remaining = iter(destinations)
 
     def batches() -> Iterator[Steps[list[Entry]]]:
         while batch := [_rows.text("destinations", each) for each in islice(remaining, size)]:
-            yield _send_batch(database, sender, list(dict.fromkeys(batch)), content, reference, given)
+            yield _send_batch(database, client, list(dict.fromkeys(batch)), content, reference, given)
 
     return batches()
 
 
 def _send_batch(
-    database: Database, sender: Sender, destinations: list[str], content: str, reference: str, options: dict[str, Any]
+    database: Database, client: Any, destinations: list[str], content: str, reference: str, options: dict[str, Any]
 ) -> Steps[list[Entry]]:
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
         claim = _rows.claim_batch(
-            transaction, destinations, batch=reference, account=sender.account, content=content, options=options
+            transaction, destinations, batch=reference, account=_account(client), content=content, options=options
         )
     if claim.ids:
-        result = yield from _attempt(database, sender, evolve(claim, is_broadcast=sender.has_broadcast))
+        result = yield from _attempt(database, evolve(claim, is_broadcast=_has_broadcast(client)))
         if isinstance(result, ModicaError):
             raise result
     return _rows.batch_entries(database, destinations, batch=reference)
@@ -248,7 +242,7 @@ def _send_batch(
 
 def work(database: Database, client: Any, *, campaign: str | None, limit: int | None) -> Steps[int]:
     """Claim and send what is due, one request after another; how many messages were tried."""
-    sender = sender_of(client)
+    _check_client(client)
     if limit is not None:
         check_count("limit", limit, sys.maxsize)
     done = 0
@@ -256,19 +250,19 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
         left = timedelta.max
         claim: Claim | None
         if campaign is None:
-            claim = _claim_single(database, sender)
+            claim = _claim_single(database, client)
         else:
-            room = min(BATCH if sender.has_broadcast else 1, BATCH if limit is None else limit - done)
+            room = min(BATCH if _has_broadcast(client) else 1, BATCH if limit is None else limit - done)
             wait = _campaigns.take_turn(database, campaign, room)
             if wait is None:
                 break
             if wait > timedelta():
                 yield wait
-            claim, left = _claim_in_campaign(database, sender, campaign, room)
+            claim, left = _claim_in_campaign(database, client, campaign, room)
         if claim is None:
             break
         done += len(claim.ids)
-        result = yield from _attempt(database, sender, claim, left)
+        result = yield from _attempt(database, claim, left)
         if not isinstance(result, ModicaError) or concerns_one_request(result):
             continue
         if campaign is not None:
@@ -281,16 +275,16 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
     return done
 
 
-def _claim_single(database: Database, sender: Sender) -> Claim | None:
+def _claim_single(database: Database, client: Any) -> Claim | None:
     """The next message of the queue, which its request takes alone."""
     now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
-        records = transaction.run(sql.CLAIM_SINGLE, now=now, account=sender.account, room=1)
+        records = transaction.run(sql.CLAIM_SINGLE, now=now, account=_account(client), room=1)
         if not records:
             return None
         row = _rows.row(records[0])
         options: dict[str, Any] = json.loads(row.options or "{}")
-        if name := sender.unsupported(options):
+        if name := _unsupported(client, options):
             # Raised inside the block: the claim is rolled back.
             raise ConfigurationError(
                 f"message {row.entry.label!r} was queued with {name}, which this client's REST version does not have; "
@@ -306,7 +300,7 @@ def _claim_single(database: Database, sender: Sender) -> Claim | None:
     )
 
 
-def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int) -> tuple[Claim | None, timedelta]:
+def _claim_in_campaign(database: Database, client: Any, name: str, room: int) -> tuple[Claim | None, timedelta]:
     """The next destinations of a campaign, and how long it may still send."""
     now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
@@ -314,14 +308,14 @@ def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int)
         left = _campaigns.may_send(campaign, now)
         if left is None:
             return None, timedelta()
-        options = campaign.request_options(has_broadcast=sender.has_broadcast, now=now)
-        if unsupported := sender.unsupported(options):
+        options = campaign.request_options(has_broadcast=_has_broadcast(client), now=now)
+        if unsupported := _unsupported(client, options):
             raise ConfigurationError(
                 f"campaign {name!r} has {unsupported}, which this client's REST version does not have; "
                 "work with the other client"
             )
         records = transaction.run(
-            sql.CLAIM_IN_CAMPAIGN, campaign=name, now=now, account=sender.account, room=campaign.room(room)
+            sql.CLAIM_IN_CAMPAIGN, campaign=name, now=now, account=_account(client), room=campaign.room(room)
         )
     if not records:
         return None, left
@@ -330,7 +324,7 @@ def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int)
         label=name,
         attempted_at=now,
         queued=True,
-        is_broadcast=sender.has_broadcast,
+        is_broadcast=_has_broadcast(client),
         content=campaign.content,
         options=options,
     )
@@ -339,14 +333,14 @@ def _claim_in_campaign(database: Database, sender: Sender, name: str, room: int)
 
 def reconcile(database: Database, client: Any) -> Steps[list[Entry]]:
     """Ask the gateway which messages the kept receipts name, and settle what they show."""
-    sender = sender_of(client)
+    _check_client(client)
     moved: list[Entry] = []
-    for message_id, reference in _rows.reconcilable(database, sender.account):
+    for message_id, reference in _rows.reconcilable(database, _account(client)):
         try:
             message = yield functools.partial(_get, message_id=message_id)
         except (NotFoundError, InvalidRequestError):
             continue  # an id of another gateway, or of the other REST version
-        entry = _rows.reconcile(database, message, reference=reference, account=sender.account)
+        entry = _rows.reconcile(database, message, reference=reference, account=_account(client))
         if entry is not None:
             moved.append(entry)
     return moved

@@ -73,7 +73,7 @@ class Dialect(Protocol):
     def cursor(self, connection: Any) -> Any: ...
     def owns(self, connection: object) -> bool: ...
     def translate(self, statement: str) -> str: ...
-    def parameter(self, value: Any) -> Any: ...
+    def parameters(self, values: dict[str, Any]) -> dict[str, Any]: ...
     def explain(self, error: Exception) -> str: ...
     def is_missing_table(self, error: Exception) -> bool: ...
 
@@ -149,10 +149,12 @@ class Sqlite:
     def translate(self, statement: str) -> str:
         return statement
 
-    def parameter(self, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-        return value
+    def parameters(self, values: dict[str, Any]) -> dict[str, Any]:
+        for name, value in values.items():
+            if isinstance(value, datetime):
+                # In UTC and of one length, so that texts compare as the times do.
+                values[name] = value.astimezone(UTC).isoformat(" ", "microseconds")
+        return values
 
     def explain(self, error: Exception) -> str:
         code = getattr(error, "sqlite_errorname", None) or ""
@@ -228,8 +230,8 @@ class Postgres:
     def translate(self, statement: str) -> str:
         return _NAME.sub(r"%(\1)s", statement)
 
-    def parameter(self, value: Any) -> Any:
-        return value
+    def parameters(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values
 
     def explain(self, error: Exception) -> str:
         # The details behind the first line may hold numbers.
@@ -271,10 +273,9 @@ class Transaction:
 
     def run(self, template: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Execute one statement; the rows it returns, if it returns any."""
-        dialect = self._database.dialect
-        values = {name: dialect.parameter(value) for name, value in parameters.items()}
-        self._cursor.execute(self._database.statement(template), values)
-        return self._cursor.fetchall() if self._cursor.description else []
+        cursor = self._cursor
+        cursor.execute(self._database.statement(template), self._database.dialect.parameters(parameters))
+        return cursor.fetchall() if cursor.description else []
 
     def change(self, template: str, **parameters: Any) -> int:
         """Execute one statement that returns no rows; how many it changed."""

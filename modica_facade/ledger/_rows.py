@@ -75,10 +75,8 @@ def dump_options(options: Mapping[str, Any]) -> str:
 def moment(value: Any) -> datetime | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    at: datetime = value
-    return at.astimezone(UTC)
+    at: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value.astimezone(UTC)
+    return at
 
 
 def row(record: Sequence[Any]) -> Row:
@@ -106,16 +104,16 @@ def put(
     reference: str,
     destination: str,
     state: State,
+    now: datetime,
     account: str | None = None,
     content: str | None = None,
     options: str | None = None,
-) -> tuple[Row, bool]:
-    """The row of a reference, and whether this call may act on it: it is new, or was not sent.
+) -> int | Entry:
+    """The id of the row that this call may act on, because it is new or was not sent; otherwise what is known.
 
     Raises:
         InvalidRequestError: the reference belongs to another destination.
     """
-    now = transaction.now()
     queued = now if state == "queued" else None
     while True:
         records = transaction.run(
@@ -131,19 +129,19 @@ def put(
             attempted_at=None if queued else now,
         )
         if records:
-            return row(records[0]), True
+            return int(records[0][0])
         known = transaction.run(sql.FIND, reference=reference)
         if known:
             break
         # Purged in between: now it is as new.
-    found = row(known[0])
-    if found.entry.destination != destination:
+    found = row(known[0]).entry
+    if found.destination != destination:
         raise InvalidRequestError(
             f"reference {reference!r} belongs to a message for another destination; nothing was sent, "
             "give every message a reference of its own",
             field="reference",
         )
-    return found, False
+    return found
 
 
 def claim_batch(
@@ -194,7 +192,10 @@ def settle(
         for message_id, status, reference in transaction.run(sql.TAKE_RECEIPTS, each=json.dumps(ids), label=label):
             early.setdefault(message_id, []).append(DeliveryReceipt(message_id, status, reference))
         rows = [_submitted(each, early.get(each.message_id or "", [])) for each in submitted]
-        entries += _entries(transaction.run(sql.SUBMITTED, each=json.dumps(rows), now=now))
+        if len(rows) == 1:
+            entries += _entries(transaction.run(sql.SUBMITTED_ONE, **rows[0], now=now))
+        else:
+            entries += _entries(transaction.run(sql.SUBMITTED, each=json.dumps(rows), now=now))
     if unsent:
         rows = [{"id": each.id, "state": each.state, "reason": storable(each.reason)} for each in unsent]
         entries += _entries(
@@ -203,12 +204,17 @@ def settle(
     return entries
 
 
-def _submitted(settlement: Settlement, early: Sequence[DeliveryReceipt]) -> dict[str, object]:
+def _submitted(settlement: Settlement, early: Sequence[DeliveryReceipt]) -> dict[str, Any]:
     status, rank = settlement.status, settlement.rank
     receipt = furthest(early)
     if receipt is not None and receipt.rank >= rank:
         status, rank = receipt.status, receipt.rank
-    return {"id": settlement.id, "message_id": settlement.message_id, "status": storable(status), "rank": rank}
+    return {
+        "row_id": settlement.id,
+        "new_id": settlement.message_id,
+        "new_status": storable(status),
+        "new_rank": rank,
+    }
 
 
 # Receipts
@@ -308,10 +314,16 @@ def enqueue(
         else database.caller_transaction(connection)
     )
     with transaction as queue:
-        found, _ = put(
-            queue, reference=reference, destination=destination, state="queued", content=content, options=given
+        put(
+            queue,
+            reference=reference,
+            destination=destination,
+            state="queued",
+            now=database.now(),
+            content=content,
+            options=given,
         )
-    return found.entry
+        return row(queue.run(sql.FIND, reference=reference)[0]).entry
 
 
 def cancel(database: Database, *, reference: str | None, destination: str | None) -> int:

@@ -20,7 +20,7 @@ ON CONFLICT (reference) WHERE reference IS NOT NULL DO UPDATE SET
     due_at = excluded.due_at, queued_at = excluded.queued_at, attempted_at = excluded.attempted_at,
     reason = NULL, settled_at = NULL
 WHERE {p}message.state = 'not_sent' AND {p}message.destination = excluded.destination
-RETURNING {columns}
+RETURNING id
 """
 
 PUT_BATCH: Final = """
@@ -55,21 +55,26 @@ RETURNING message_id, status, reference
 """
 
 # An id is proof, whoever held the row; a receipt may have brought the same id, and its status, before the answer.
-SUBMITTED: Final = """
+_SUBMITTED = """
 UPDATE {p}message SET
-    state = 'submitted', message_id = settled.new_id, settled_at = COALESCE(settled_at, :now),
-    status = CASE WHEN rank < settled.new_rank THEN settled.new_status ELSE status END,
-    status_at = CASE WHEN rank < settled.new_rank THEN :now ELSE status_at END,
-    rank = CASE WHEN rank < settled.new_rank THEN settled.new_rank ELSE rank END,
+    state = 'submitted', message_id = @new_id, settled_at = COALESCE(settled_at, :now),
+    status = CASE WHEN rank < @new_rank THEN @new_status ELSE status END,
+    status_at = CASE WHEN rank < @new_rank THEN :now ELSE status_at END,
+    rank = CASE WHEN rank < @new_rank THEN @new_rank ELSE rank END,
     reason = NULL, content = NULL, options = NULL, due_at = NULL
-FROM (
-    SELECT {integer[id]} AS row_id, {text[message_id]} AS new_id,
-        {text[status]} AS new_status, {integer[rank]} AS new_rank
-    FROM {each_row}
-) AS settled
-WHERE id = settled.row_id AND (message_id IS NULL OR message_id = settled.new_id)
+@from
+WHERE id = @row_id AND (message_id IS NULL OR message_id = @new_id)
 RETURNING {columns}
 """
+SUBMITTED_ONE: Final = _SUBMITTED.replace("@from", "").replace("@", ":")
+SUBMITTED: Final = _SUBMITTED.replace(
+    "@from",
+    """FROM (
+    SELECT {integer[row_id]} AS row_id, {text[new_id]} AS new_id,
+        {text[new_status]} AS new_status, {integer[new_rank]} AS new_rank
+    FROM {each_row}
+) AS settled""",
+).replace("@", "settled.")
 
 UNSENT: Final = """
 UPDATE {p}message SET
