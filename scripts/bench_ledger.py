@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -98,9 +99,11 @@ def sends(name: str, url: str, base_url: str, goal: float | None = None) -> bool
     return met
 
 
-def _work(url: str, base_url: str, campaign: str | None, batch: int) -> None:
+def _work(url: str, base_url: str, campaign: str | None, batch: int, start: Any) -> None:
     _attempts.BATCH = batch  # type: ignore[misc]  # only here
     with Ledger(url) as ledger, Modica("bench", "bench", base_url=base_url) as modica:
+        ledger.send(modica, NUMBER, TEXT, reference=f"warm-up-{os.getpid()}-{campaign}")
+        start.wait()
         while ledger.work(modica, campaign=campaign):
             pass
 
@@ -140,10 +143,12 @@ def _slashed(values: Any) -> str:
 
 def _run_workers(workers: int, url: str, base_url: str, campaign: str | None, batch: int) -> float:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_work, args=(url, base_url, campaign, batch)) for _ in range(workers)]
-    started = time.perf_counter()
+    start = context.Barrier(workers + 1)
+    processes = [context.Process(target=_work, args=(url, base_url, campaign, batch, start)) for _ in range(workers)]
     for process in processes:
         process.start()
+    start.wait()
+    started = time.perf_counter()
     for process in processes:
         process.join()
     return time.perf_counter() - started
