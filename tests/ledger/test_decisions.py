@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modica_facade import DeliveryReceipt
-from modica_facade.ledger._decisions import Entry, Row, Schedule, match, time_left
+from modica_facade import DeliveryReceipt, errors
+from modica_facade.ledger._decisions import Entry, Row, Schedule, match, state_after, time_left
 
 AUCKLAND = "Pacific/Auckland"
 
@@ -101,3 +101,55 @@ def test_a_receipt_is_about_one_row_or_none(receipt: DeliveryReceipt, rows: list
     for order in rows, rows[::-1]:
         matched = match(receipt, order)
         assert (matched and matched.id) == found
+
+
+NOT_SENT: list[type[errors.ModicaError]] = [
+    errors.NotSentError,
+    errors.RateLimitError,
+    errors.SendFailedError,
+    errors.GatewayError,
+    errors.ConfigurationError,
+    errors.AuthenticationError,
+    errors.PermissionDeniedError,
+    errors.NotFoundError,
+    errors.UnexpectedResponseError,
+]
+IN_DOUBT: list[type[errors.ModicaError]] = [
+    errors.OutcomeUnknownError,
+    errors.ServerError,
+    errors.SendFailedError,
+    errors.UnexpectedResponseError,
+    errors.RejectedError,
+    errors.ModicaError,
+]
+
+
+@pytest.mark.parametrize("kind", NOT_SENT)
+def test_what_was_not_sent_is_given_up_by_nobody(kind: type[errors.ModicaError]) -> None:
+    assert state_after(kind(), queued=False) == "not_sent"
+    assert state_after(kind(), queued=True) == "queued"
+
+
+@pytest.mark.parametrize("kind", IN_DOUBT)
+@pytest.mark.parametrize("queued", [True, False])
+def test_what_may_have_been_sent_stays_in_doubt(kind: type[errors.ModicaError], queued: bool) -> None:
+    assert state_after(kind(may_have_been_sent=True), queued=queued) == "in_doubt"
+
+
+def test_only_what_would_be_refused_again_is_refused() -> None:
+    for kind in errors.RejectedError, errors.InvalidAttributeError, errors.InvalidScheduleError:
+        assert state_after(kind(), queued=False) == state_after(kind(), queued=True) == "refused"
+    # A caller can put it right and call again; what is queued is as it is.
+    assert state_after(errors.InvalidRequestError(), queued=False) == "not_sent"
+    assert state_after(errors.InvalidRequestError(), queued=True) == "refused"
+
+
+def test_every_exception_of_a_send_has_been_decided_on() -> None:
+    decided = {*NOT_SENT, *IN_DOUBT, errors.RejectedError, errors.InvalidRequestError}
+    kinds = {getattr(errors, name) for name in errors.__all__}
+    assert {kind for kind in kinds if not issubclass(kind, tuple(decided - {errors.ModicaError}))} == {
+        errors.ModicaError,
+        errors.TransportError,
+        errors.BroadcastInterruptedError,
+        errors.InvalidCallbackError,
+    }
