@@ -225,13 +225,17 @@ class Control:
         return _ok(deliveries=[delivery_json(delivery) for delivery in self._simulator.deliveries])
 
     def _get_faults(self, _: _Call) -> Answer:
-        return _ok(faults=[fault_json(fault) for fault in self._simulator.faults])
+        return _ok(
+            faults=[fault_json(fault) for fault in self._simulator.faults],
+            callback_faults=self._simulator.callback_faults,
+        )
 
     def _get_clock(self, _: _Call) -> Answer:
         return _ok(**self._clock())
 
     def _clock(self) -> dict[str, Any]:
-        return {"now": moment(self._simulator.now), "running": self._simulator.running}
+        simulator = self._simulator
+        return {"now": moment(simulator.now), "running": simulator.running, "next": moment(simulator.next_due)}
 
     async def _get_events(self, call: _Call, receive: Any, send: Any) -> None:
         parameters = _only(call.parameters, optional=("since",))
@@ -307,7 +311,7 @@ class Control:
     def _put_callback_faults(self, call: _Call) -> Answer:
         body = _only(call.body, optional=("duplicate", "drop", "reorder", "overtake"))
         self._simulator.disturb_callbacks(**body)
-        return _ok(**{"duplicate": 0.0, "drop": 0.0, "reorder": 0.0, "overtake": 0.0, **body})
+        return _ok(**self._simulator.callback_faults)
 
     def _patch_clock(self, call: _Call) -> Answer:
         body = _only(call.body, optional=("advance", "to", "running"))

@@ -146,6 +146,11 @@ class Gateway:
     def __iter__(self) -> Iterator[StoredMessage]:
         return iter(self._messages.values())
 
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next thing happens by itself; None if nothing lies ahead."""
+        return self._agenda[0][0] if self._agenda else None
+
     def get(self, message_id: str) -> StoredMessage | None:
         """A message of any version and application."""
         return self._messages.get(message_id)

@@ -313,6 +313,18 @@ class BaseSimulator:
             return self._gateway.clock.now()
 
     @property
+    def next_due(self) -> datetime | None:
+        """When the next status or callback is due by itself; None if nothing lies ahead."""
+        with self._lock:
+            return self._gateway.next_due
+
+    @property
+    def callback_faults(self) -> dict[str, float]:
+        """What `disturb_callbacks` has set."""
+        with self._lock:
+            return attrs.asdict(self._gateway.callback_faults)
+
+    @property
     def running(self) -> bool:
         """The clock runs by itself; otherwise it stands still until `advance` or `deliver`."""
         return self._gateway.clock.running
@@ -448,6 +460,7 @@ class BaseSimulator:
             check_number(name, probability, 0, 1)
         with self._lock:
             self._gateway.callback_faults = CallbackFaults(**likely)
+            self._events.append("fault")
 
     def reply(self, source: str, content: str | bytes, *, reply_to: str | None = "newest") -> StoredMessage:
         """Let a handset answer a message; posted to ``mo_url`` like any callback.

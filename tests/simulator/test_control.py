@@ -281,13 +281,15 @@ def test_the_clock_is_moved_and_what_gets_due_is_posted(
     sim: Simulator, http: httpx.Client, gateway: httpx.Client, receiver: Receiver
 ) -> None:
     send(gateway)
-    assert call(http, "get_clock").json() == {"now": NOON.isoformat(), "running": False}
+    due = (NOON + timedelta(seconds=1)).isoformat()
+    assert call(http, "get_clock").json() == {"now": NOON.isoformat(), "running": False, "next": due}
     moved = call(http, "patch_clock", {"advance": 1}).json()
     assert (moved["now"], moved["running"]) == ((NOON + timedelta(seconds=1)).isoformat(), False)
     assert [delivery["payload"]["status"] for delivery in moved["posted"]] == ["sent"]
     moved = call(http, "patch_clock", {"to": "2026-11-03T01:00:10+13:00"}).json()
     assert moved["now"] == (NOON + timedelta(seconds=10)).isoformat()
     assert [delivery["payload"]["status"] for delivery in moved["posted"]] == ["received"]
+    assert moved["next"] is None
 
 
 def test_the_clock_can_be_started_and_stopped(
@@ -299,7 +301,7 @@ def test_the_clock_can_be_started_and_stopped(
     assert contents(call(http, "get_messages", status="sent", wait=60)) == ["Kia ora"]
     stopped = call(http, "patch_clock", {"running": False}).json()
     assert stopped["running"] is False
-    assert call(http, "get_clock").json() == {"now": stopped["now"], "running": False}
+    assert call(http, "get_clock").json() == {"now": stopped["now"], "running": False, "next": None}
 
 
 def test_requests_can_be_made_to_fail(http: httpx.Client, gateway: httpx.Client) -> None:
@@ -352,10 +354,11 @@ def test_reset_starts_as_new(sim: Simulator, http: httpx.Client, gateway: httpx.
     send(gateway)
     sim.fail(status=500)
     sim.advance(60)
-    assert call(http, "post_reset").json() == {"now": NOON.isoformat(), "running": False}
+    assert call(http, "post_reset").json() == {"now": NOON.isoformat(), "running": False, "next": None}
     assert call(http, "get_messages").json()["messages"] == []
     assert call(http, "get_requests").json() == {"requests": []}
-    assert call(http, "get_faults").json() == {"faults": []}
+    undisturbed = {"duplicate": 0, "drop": 0, "reorder": 0, "overtake": 0}
+    assert call(http, "get_faults").json() == {"faults": [], "callback_faults": undisturbed}
     assert send(gateway) == FIRST
 
 
@@ -654,7 +657,7 @@ def test_everything_that_happens_is_told_in_order_as_the_lists_show_it(
     for schema, payload in [("Fault", data[0]), ("Message", data[1]), ("Request", data[2]), ("Delivery", data[4])]:
         DOCUMENT.check_schema(DOCUMENT.content["components"]["schemas"][schema], payload)
     assert data[3] == {"id": FIRST, "status": "sent", "at": (NOON + timedelta(seconds=1)).isoformat()}
-    assert data[8] == {"now": NOON.isoformat(), "running": False}
+    assert data[8] == {"now": NOON.isoformat(), "running": False, "next": None}
 
 
 def test_a_reader_that_comes_back_gets_what_it_missed_and_nothing_twice(
