@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import exceptions, house, parts, recording, send
+from . import exceptions, house, parts, phones, recording, send
 
 PICTURES = {
     "demo": recording.draw,
@@ -19,4 +19,10 @@ if __name__ == "__main__":
     for name, draw in PICTURES.items():
         path = FOLDER / f"{name}.svg"
         path.write_text(draw(), "utf-8")
+        print(path.relative_to(FOLDER.parents[1]))
+    path = FOLDER / "phones.png"
+    if (png := phones.photograph()) is None:
+        print("phones.png stays as it is: there is no Chromium here (apt-get install chromium)")
+    else:
+        path.write_bytes(png)
         print(path.relative_to(FOLDER.parents[1]))

@@ -302,7 +302,7 @@ def test_a_message_can_be_sent_again_by_the_command_that_is_copied(
     with ModicaV2("shop", "password", base_url=sim.v2_base_url) as v2:
         v2.send(NUMBER, "Second")
     expect(bubbles(page)).to_have_count(2)
-    for bubble in (bubbles(page).first, bubbles(page).last):
+    for bubble in (bubbles(page).nth(0), bubbles(page).nth(1)):
         page.evaluate("say('')")
         bubble.get_by_role("button", name="Copy as curl").click()
         expect(page.get_by_role("banner").get_by_role("status")).to_have_text("Copied.")
