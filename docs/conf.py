@@ -9,7 +9,6 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.not_included", "toc.not_readable", "myst.xref_missing"]
 nitpicky = False  # the standard library's names in signatures lead nowhere: their inventory would need the network
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
