@@ -60,6 +60,8 @@ class Destinations:
 
 def number_key(destination: str) -> str:
     """What two ways to write one number have in common: its digits, for ``+64 21 123 4567`` and ``006421-1234567``."""
+    if destination.startswith("+") and destination[1:].isdecimal():  # nearly all of them, so without a pattern
+        return destination[1:]
     if not _NUMBER.fullmatch(destination):
         return destination
     digits = re.sub(r"\D", "", destination)

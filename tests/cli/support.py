@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -85,14 +84,17 @@ def on_terminal(
     """
     mine, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
+    command = [sys.executable, "-m", "modica_facade", *arguments]
+    if stdin is None:
+        # Whoever opens a terminal first in a new session gets it as its own, and can be asked for a password there.
+        command = ["sh", "-c", 'exec "$@" < "$0"', os.ttyname(theirs), *command]
     running = subprocess.Popen(
-        [sys.executable, "-m", "modica_facade", *arguments],
-        stdin=theirs if stdin is None else stdin,
+        command,
+        stdin=stdin,
         stdout=theirs,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm-256color", **environment},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # so that it can ask for a password
     )
     os.close(theirs)
     shown, waiting = b"", dict(answers or {})
