@@ -238,13 +238,13 @@ def test_an_unfinished_last_line_by_hand_is_refused_with_its_number(
 
 @pytest.mark.parametrize("last", [2, 3, 4, 5], ids=["planned", "intent", "first outcome", "last outcome"])
 def test_a_line_that_a_crash_cut_off_is_left_out_and_named(gateway: Simulator, results: Path, last: int) -> None:
-    broadcast(r'quo"te\\', HERE, "--results", str(results))
+    broadcast(r'quo"ted\\', HERE, "--results", str(results))
     lines = results.read_bytes().splitlines(keepends=True)
     for cut in range(1, len(lines[last - 1]) - 1):
         results.write_bytes(b"".join(lines[: last - 1]) + lines[last - 1][:cut])
         complaint = f"line {last} of {results} was cut off by a crash and is left out"
         assert complaint in modica("results", str(results)).stderr
-        assert complaint in broadcast(r'quo"te\\', HERE, "--results", str(results), "--dry-run").stderr
+        assert complaint in broadcast(r'quo"ted\\', HERE, "--results", str(results), "--dry-run").stderr
 
 
 def test_a_resume_says_what_is_unknown_and_where(gateway: Simulator, results: Path) -> None:
