@@ -123,6 +123,7 @@ def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
         assert f"{package}/__init__.py" in names
         assert f"{package}/py.typed" in names
     assert {"modica_facade/simulator/_page.html", "modica_facade/simulator/sms-v2.openapi.yaml"} <= set(names)
+    assert "modica_facade/ledger/sql/0001.sql" in names
     assert not [name for name in names if "/test" in name or name.endswith(".pyc")]
     assert any(name.endswith("LICENSE") for name in names)
     (sdist,) = built.glob("*.tar.gz")

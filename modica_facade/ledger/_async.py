@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar
 from uuid import UUID
 
-from ..client import AsyncModica, AsyncModicaV2
+from ..client import AsyncMessageClient, AsyncModica
 from ..errors import ConfigurationError, NotSentError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
@@ -89,7 +89,7 @@ class AsyncLedger:
 
     async def send(
         self,
-        client: AsyncModica | AsyncModicaV2,
+        client: AsyncMessageClient,
         destination: str,
         content: str,
         *,
@@ -154,7 +154,7 @@ class AsyncLedger:
 
     def broadcast_many(
         self,
-        client: AsyncModica | AsyncModicaV2,
+        client: AsyncMessageClient,
         destinations: Iterable[str],
         content: str,
         *,
@@ -225,9 +225,7 @@ class AsyncLedger:
             integration_id=integration_id,
         )
 
-    async def work(
-        self, client: AsyncModica | AsyncModicaV2, *, campaign: str | None = None, limit: int | None = None
-    ) -> int:
+    async def work(self, client: AsyncMessageClient, *, campaign: str | None = None, limit: int | None = None) -> int:
         """See `Ledger.work`."""
         steps = _attempts.work(self._database, client, campaign=campaign, limit=limit)
         return await self._threads.perform(client, steps)
@@ -287,7 +285,7 @@ class AsyncLedger:
         """See `Ledger.unresolved`."""
         return await self._threads.run(_rows.unresolved, self._database, older_than)
 
-    async def reconcile(self, client: AsyncModica | AsyncModicaV2) -> list[Entry]:
+    async def reconcile(self, client: AsyncMessageClient) -> list[Entry]:
         """See `Ledger.reconcile`."""
         return await self._threads.perform(client, _attempts.reconcile(self._database, client))
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 from uuid import UUID
 
-from ..client import Modica, ModicaV2
+from ..client import MessageClient, Modica
 from ..errors import ConfigurationError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
@@ -107,7 +107,7 @@ class Ledger:
 
     def send(
         self,
-        client: Modica | ModicaV2,
+        client: MessageClient,
         destination: str,
         content: str,
         *,
@@ -217,7 +217,7 @@ class Ledger:
 
     def broadcast_many(
         self,
-        client: Modica | ModicaV2,
+        client: MessageClient,
         destinations: Iterable[str],
         content: str,
         *,
@@ -326,7 +326,7 @@ class Ledger:
             integration_id=integration_id,
         )
 
-    def work(self, client: Modica | ModicaV2, *, campaign: str | None = None, limit: int | None = None) -> int:
+    def work(self, client: MessageClient, *, campaign: str | None = None, limit: int | None = None) -> int:
         """Send what is queued and due, one request after another; in any number of processes at once.
 
         Each request's messages are claimed just before it, so a process that is killed leaves those of one request
@@ -444,7 +444,7 @@ class Ledger:
         """
         return _rows.unresolved(self._database, older_than)
 
-    def reconcile(self, client: Modica | ModicaV2) -> list[Entry]:
+    def reconcile(self, client: MessageClient) -> list[Entry]:
         """Settle what kept receipts can settle, by asking the gateway (``get`` only) which message they name.
 
         It concerns the rows that were last sent with the account of this client. A message that no receipt was ever

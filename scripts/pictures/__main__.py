@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import exceptions, house, parts, phones, recording, send
+from . import exceptions, house, ledger, parts, phones, recording, send
 
 PICTURES = {
     "demo": recording.draw,
     "exceptions": exceptions.draw,
     "house": house.draw,
+    "ledger": ledger.draw,
     "parts": parts.draw,
     "send": send.draw,
 }

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.pictures import exceptions, house, parts, recording, send
+from scripts.pictures import exceptions, house, ledger, parts, recording, send
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 REASON = "run `make pictures`, and look at the difference"
 
 
-@pytest.mark.parametrize("picture", [exceptions, house, parts, send], ids=lambda module: module.__name__.split(".")[-1])
+@pytest.mark.parametrize(
+    "picture", [exceptions, house, ledger, parts, send], ids=lambda module: module.__name__.split(".")[-1]
+)
 def test_a_picture_shows_what_is_true_today(picture: object) -> None:
     name = picture.__name__.rpartition(".")[2]  # type: ignore[attr-defined]
     assert picture.draw() == (FOLDER / f"{name}.svg").read_text("utf-8"), REASON  # type: ignore[attr-defined]
