@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Self
 from postgres_server import PostgresServer
 
 from modica_facade import DeliveryReceipt, Modica, ModicaError, RetryPolicy
-from modica_facade.ledger import Ledger, _attempts, _decisions
+from modica_facade.ledger import Ledger, _attempts
 from modica_facade.ledger._database import Database
 from modica_facade.simulator import Simulator
 
@@ -386,7 +386,7 @@ def crash(database: str, kills: int, seed: int) -> bool:
     chance = random.Random(seed)  # noqa: S311 - chosen moments that repeat
     # What passes is tried again at once, so that it is tried again at all.
     _attempts.HOLD = timedelta()  # type: ignore[misc]  # only here
-    _decisions.RETRY_DELAY = timedelta()  # type: ignore[misc]  # only here
+    _attempts.RETRY_DELAY = timedelta()  # type: ignore[misc]  # only here
     _attempts.BATCH = 10  # type: ignore[misc]  # only here
     with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(Gateway())

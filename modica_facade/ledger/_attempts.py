@@ -31,7 +31,7 @@ from ..errors import (
 from . import _campaigns, _rows
 from . import _statements as sql
 from ._database import Database
-from ._decisions import Claim, Entry, accepted, concerns_one_request, failed, passes, retry_after
+from ._decisions import Claim, Entry, accepted, failed, next_step, retry_delay
 
 _log = logging.getLogger("modica_facade.ledger")
 
@@ -45,6 +45,9 @@ MAX_BROADCAST: Final = 1000
 
 HOLD: Final = timedelta(seconds=10)
 """How long a campaign waits, at every worker, after a request that says that the gateway is not well."""
+
+RETRY_DELAY: Final = timedelta(seconds=60)
+"""How long a queued message waits that could not be sent; the client has tried several times by then."""
 
 _NOTHING_SENT: Final = "nothing was sent, call again later"
 
@@ -132,8 +135,11 @@ def make_request(client: Any, *, claim: Claim, left: timedelta) -> Any:
 
 
 def _settle_failure(database: Database, claim: Claim, error: ModicaError) -> None:
-    now = database.now()
-    due_at = (now + retry_after(error) if passes(error) else now) if claim.queued else None
+    due_at = None
+    if claim.queued:
+        # What a person has to put right is due at once, and waits for that person.
+        waits = next_step(error, claim) != "stop"
+        due_at = database.now() + (retry_delay(error, RETRY_DELAY) if waits else timedelta())
     try:
         with database.transaction("fast") as transaction:
             _rows.settle(
@@ -263,13 +269,12 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
             break
         done += len(claim.ids)
         result = yield from _attempt(database, claim, left)
-        if not isinstance(result, ModicaError) or concerns_one_request(result):
+        if not isinstance(result, ModicaError) or (step := next_step(result, claim)) == "continue":
             continue
         if campaign is not None:
-            _campaigns.hold(database, campaign, retry_after(result) if passes(result) else HOLD)
-        if not result.may_have_been_sent and not passes(result):
+            _campaigns.hold(database, campaign, retry_delay(result, HOLD))
+        if step == "stop":
             raise result
-        # The next request would fare no better now, and might put more people in doubt.
         _log.warning("work ends early after %s; what was not tried stays queued", type(result).__name__)
         break
     return done
@@ -325,6 +330,7 @@ def _claim_in_campaign(database: Database, client: Any, name: str, room: int) ->
         attempted_at=now,
         queued=True,
         is_broadcast=_has_broadcast(client),
+        is_campaign=True,
         content=campaign.content,
         options=options,
     )

@@ -26,9 +26,6 @@ State = Literal["queued", "in_doubt", "submitted", "refused", "not_sent", "cance
 NO_RANK: Final = -1
 """The rank of a message of which no status is known; an undocumented status has 0."""
 
-RETRY_DELAY: Final = timedelta(seconds=60)
-"""How long a queued message waits that could not be sent; the client has tried several times by then."""
-
 
 @frozen
 class Entry:
@@ -119,6 +116,7 @@ class Claim:
         options: the options of the request.
         queued: what was certainly not sent goes back to the queue; otherwise it is the caller's to repeat.
         is_broadcast: the request is a broadcast.
+        is_campaign: text and options are those of a campaign.
     """
 
     ids: Mapping[str, int]
@@ -128,6 +126,7 @@ class Claim:
     options: Mapping[str, Any]
     queued: bool = False
     is_broadcast: bool = False
+    is_campaign: bool = False
 
 
 # What an attempt proves
@@ -145,7 +144,7 @@ def accepted(claim: Claim, result: SubmittedMessage | BroadcastResult) -> list[S
 def failed(claim: Claim, error: ModicaError) -> list[Settlement]:
     """The rows of a request that raised; an answer that can be read in part settles that part."""
     outcomes = error.outcomes if isinstance(error, UnexpectedResponseError) else ()
-    return _attribute(claim, outcomes, state_after(error, queued=claim.queued), str(error))
+    return _attribute(claim, outcomes, state_after(error, claim), str(error))
 
 
 def _attribute(claim: Claim, outcomes: Iterable[BroadcastOutcome], otherwise: State, reason: str) -> list[Settlement]:
@@ -165,35 +164,43 @@ def _outcome(row_id: int, outcome: BroadcastOutcome) -> Settlement:
     return Settlement(id=row_id, state="refused", reason=outcome.reason or "the gateway gave no reason")
 
 
-def state_after(error: ModicaError, *, queued: bool) -> State:
+def state_after(error: ModicaError, claim: Claim) -> State:
     """Where a failed attempt leaves its rows. What may have been sent stays in doubt.
 
     Refused is only what would be refused again as it is. A wrong password, a missing permission or a gateway that
-    cannot be reached burns neither a reference nor a queue.
+    cannot be reached burns neither a reference nor a queue; nor do settings of a campaign that are refused here.
     """
     if error.may_have_been_sent:
         return "in_doubt"
-    if isinstance(error, RejectedError) or (queued and isinstance(error, InvalidRequestError)):
+    if isinstance(error, RejectedError):
         return "refused"
-    return "queued" if queued else "not_sent"
+    if isinstance(error, InvalidRequestError) and claim.queued and not claim.is_campaign:
+        return "refused"
+    return "queued" if claim.queued else "not_sent"
 
 
-def passes(error: ModicaError) -> bool:
-    """Is a message that was not sent worth another try later, without anybody having changed anything?"""
-    return isinstance(error, NotSentError | RateLimitError | SendFailedError) or (
-        isinstance(error, GatewayError) and error.status_code == 425
-    )
+def next_step(error: ModicaError, claim: Claim) -> Literal["continue", "pause", "stop"]:
+    """What a worker does after a failed attempt.
+
+    Continue: it was about this one message. Pause: the gateway or the network is not well, and the next request would
+    fare no better now, or put more people in doubt. Stop: a person has to put something right.
+    """
+    if error.may_have_been_sent or isinstance(error, NotSentError | RateLimitError):
+        return "pause"
+    if isinstance(error, SendFailedError):
+        return "pause" if claim.is_campaign else "continue"
+    if isinstance(error, RejectedError):
+        # A broadcast answers for each destination; refused as a whole are its text or its options.
+        return "stop" if claim.is_broadcast else "continue"
+    if isinstance(error, InvalidRequestError):
+        return "stop" if claim.is_campaign else "continue"
+    return "pause" if isinstance(error, GatewayError) and error.status_code == 425 else "stop"
 
 
-def concerns_one_request(error: ModicaError) -> bool:
-    """May the next request fare better at once? Otherwise it is the gateway, the network or the set-up."""
-    return not error.may_have_been_sent and isinstance(error, RejectedError | InvalidRequestError | SendFailedError)
-
-
-def retry_after(error: ModicaError) -> timedelta:
-    """How long a message waits that was not sent."""
+def retry_delay(error: ModicaError, least: timedelta) -> timedelta:
+    """How long to wait before another try: what the gateway asked for, at most a day, and not less than ``least``."""
     asked = error.retry_after if isinstance(error, GatewayError) else None
-    return max(RETRY_DELAY, timedelta(seconds=min(asked or 0.0, 86_400.0)))
+    return max(least, timedelta(seconds=min(asked or 0.0, 86_400.0)))
 
 
 # Receipts

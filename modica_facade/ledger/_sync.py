@@ -345,7 +345,9 @@ class Ledger:
         Raises:
             AuthenticationError: nothing would go through; likewise 403, 404 and a redirect. The rows stay queued.
             ConfigurationError: the client cannot work, or a queued option is not one of its REST version; likewise.
-            InvalidRequestError: there is no such campaign.
+            RejectedError: the gateway refused a whole request of a campaign, so its text or its options; those of that
+                request are refused, the rest stays queued.
+            InvalidRequestError: there is no such campaign, or its options are refused here; all stays queued.
             TransportError: the database failed. If ``may_have_been_sent``, it did so after a request.
         """
         return run(client, _attempts.work(self._database, client, campaign=campaign, limit=limit))

@@ -16,6 +16,7 @@ from modica_facade import (
     DeliveryReceipt,
     InvalidRequestError,
     Modica,
+    RejectedError,
     RetryPolicy,
 )
 from modica_facade.ledger import Ledger, _attempts
@@ -165,6 +166,28 @@ def test_a_wrong_password_burns_no_campaign(ledger: Any, modica: Any, simulator:
     with pytest.raises(AuthenticationError):
         ledger.work(modica, campaign="news-9")
     assert campaign.progress()["queued"] == 120
+
+
+def test_settings_that_are_refused_here_burn_nobody(ledger: Any, modica: Any, simulator: Simulator) -> None:
+    campaign = ledger.campaign("news-9", "Kia ora")
+    campaign.add(numbers(120))
+    campaign.start()
+    with ledger._database.transaction() as transaction:
+        transaction.run("""UPDATE {p}campaign SET options = '{{"scheduled": "2020-01-01T00:00:00Z"}}'""")
+    with pytest.raises(InvalidRequestError, match="in the past"):
+        ledger.work(modica, campaign="news-9")
+    assert campaign.progress()["queued"] == 120
+    assert simulator.requests == []
+
+
+def test_a_refused_text_stops_a_campaign_at_once(ledger: Any, modica: Any, simulator: Simulator) -> None:
+    campaign = ledger.campaign("news-9", "Kia ora")
+    campaign.add(numbers(220))
+    campaign.start()
+    simulator.fail(error="invalid_attrib", times=None)
+    with pytest.raises(RejectedError):
+        ledger.work(modica, campaign="news-9")
+    assert (campaign.progress()["refused"], campaign.progress()["queued"]) == (100, 120)
 
 
 def test_an_unwell_gateway_holds_every_worker(ledger: Any, make_modica: Make, simulator: Simulator) -> None:

@@ -263,11 +263,10 @@ def test_a_read_only_file_sends_nothing(tmp_path: Path, unreachable: Modica) -> 
 def test_a_full_disk_sends_nothing(tmp_path: Path, unreachable: Modica) -> None:
     with Ledger(tmp_path / "sms.db") as ledger:
         ledger.migrate()
-        connection = ledger._database._begin("read")
-        connection.execute("COMMIT")
-        ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-        ledger._database._release(connection)
+        ledger.counts()
+        (idle,) = ledger._database._idle
+        ((pages,),) = idle.run("PRAGMA page_count")
+        idle.run(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(NotSentError, match="disk is full; make room"):
             ledger.send(unreachable, NUMBER, "Kia ora", reference="x" * 100_000)
 
@@ -306,12 +305,13 @@ def test_a_database_that_is_gone_before_the_request_sends_nothing(unreachable: M
         assert ledger.counts()["in_doubt"] == 0
 
 
-def test_a_server_that_came_back_is_not_noticed(blocking: Ledger, modica: Modica, dialect: str) -> None:
-    blocking.counts()
-    with blocking._database.transaction("read") as transaction:
-        connection = transaction._cursor.connection
-    connection.close()
-    assert blocking.send(modica, NUMBER, "Kia ora", reference="order-42").state == "submitted"
+def test_a_server_that_came_back_is_not_noticed(modica: Modica) -> None:
+    with PostgresServer() as server, Ledger(server.url) as ledger:
+        ledger.migrate()
+        ledger.counts()
+        server.kill()
+        server.start()
+        assert ledger.send(modica, NUMBER, "Kia ora", reference="order-42").state == "submitted"
 
 
 def test_a_database_that_goes_away_during_a_request_leaves_the_message_in_doubt(simulator: Simulator) -> None:

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modica_facade import DeliveryReceipt, errors
-from modica_facade.ledger._decisions import Entry, Row, Schedule, match, state_after, time_left
+from modica_facade.ledger._decisions import (
+    Claim,
+    Entry,
+    Row,
+    Schedule,
+    match,
+    next_step,
+    retry_delay,
+    state_after,
+    time_left,
+)
 
 AUCKLAND = "Pacific/Auckland"
 
@@ -124,24 +134,76 @@ IN_DOUBT: list[type[errors.ModicaError]] = [
 ]
 
 
+def claim(kind: str) -> Claim:
+    return Claim(
+        ids={"+64211234567": 1},
+        label="order-42",
+        attempted_at=datetime(2026, 1, 1, tzinfo=UTC),
+        content="Kia ora",
+        options={},
+        queued=kind != "send",
+        is_campaign=kind in {"campaign", "campaign on v2"},
+        is_broadcast=kind == "campaign",
+    )
+
+
+KINDS = ["send", "enqueue", "campaign", "campaign on v2"]
+
+
 @pytest.mark.parametrize("kind", NOT_SENT)
 def test_what_was_not_sent_is_given_up_by_nobody(kind: type[errors.ModicaError]) -> None:
-    assert state_after(kind(), queued=False) == "not_sent"
-    assert state_after(kind(), queued=True) == "queued"
+    assert [state_after(kind(), claim(each)) for each in KINDS] == ["not_sent", "queued", "queued", "queued"]
 
 
 @pytest.mark.parametrize("kind", IN_DOUBT)
-@pytest.mark.parametrize("queued", [True, False])
-def test_what_may_have_been_sent_stays_in_doubt(kind: type[errors.ModicaError], queued: bool) -> None:
-    assert state_after(kind(may_have_been_sent=True), queued=queued) == "in_doubt"
+def test_what_may_have_been_sent_stays_in_doubt_and_pauses_the_worker(kind: type[errors.ModicaError]) -> None:
+    for each in KINDS:
+        assert state_after(kind(may_have_been_sent=True), claim(each)) == "in_doubt"
+        assert next_step(kind(may_have_been_sent=True), claim(each)) == "pause"
 
 
 def test_only_what_would_be_refused_again_is_refused() -> None:
     for kind in errors.RejectedError, errors.InvalidAttributeError, errors.InvalidScheduleError:
-        assert state_after(kind(), queued=False) == state_after(kind(), queued=True) == "refused"
-    # A caller can put it right and call again; what is queued is as it is.
-    assert state_after(errors.InvalidRequestError(), queued=False) == "not_sent"
-    assert state_after(errors.InvalidRequestError(), queued=True) == "refused"
+        assert {state_after(kind(), claim(each)) for each in KINDS} == {"refused"}
+    # A caller can put it right and call again, and a campaign is not burnt by its settings; what is queued is as it is.
+    assert [state_after(errors.InvalidRequestError(), claim(each)) for each in KINDS] == [
+        "not_sent", "refused", "queued", "queued",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "enqueued", "campaign", "on_v2"),
+    [
+        (errors.NotSentError(), "pause", "pause", "pause"),
+        (errors.RateLimitError(status_code=429), "pause", "pause", "pause"),
+        (errors.GatewayError(status_code=425), "pause", "pause", "pause"),
+        (errors.SendFailedError(status_code=400), "continue", "pause", "pause"),
+        (errors.InvalidAttributeError(status_code=400), "continue", "stop", "continue"),
+        (errors.InvalidRequestError(), "continue", "stop", "stop"),
+        (errors.AuthenticationError(status_code=401), "stop", "stop", "stop"),
+        (errors.PermissionDeniedError(status_code=403), "stop", "stop", "stop"),
+        (errors.NotFoundError(status_code=404), "stop", "stop", "stop"),
+        (errors.ConfigurationError(), "stop", "stop", "stop"),
+        (errors.UnexpectedResponseError(status_code=302), "stop", "stop", "stop"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_a_worker_does_next(error: errors.ModicaError, enqueued: str, campaign: str, on_v2: str) -> None:
+    assert [next_step(error, claim(kind)) for kind in KINDS[1:]] == [enqueued, campaign, on_v2]
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (errors.NotSentError(), 60),
+        (errors.RateLimitError(), 60),
+        (errors.RateLimitError(retry_after=5.0), 60),
+        (errors.RateLimitError(retry_after=300.0), 300),
+        (errors.RateLimitError(retry_after=1e12), 86_400),
+    ],
+)
+def test_the_gateway_says_how_long_to_wait_within_reason(error: errors.ModicaError, seconds: int) -> None:
+    assert retry_delay(error, timedelta(seconds=60)) == timedelta(seconds=seconds)
 
 
 def test_every_exception_of_a_send_has_been_decided_on() -> None:
