@@ -8,9 +8,11 @@ import inspect
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from modica_facade import AsyncModica, Modica, _arguments
 from modica_facade.simulator import Simulator
@@ -121,3 +123,16 @@ def simulator_at_now(fixed_now: datetime) -> Iterator[Simulator]:
     """A simulator whose clock shows what the client believes."""
     with Simulator(now=fixed_now) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """The one authority that this machine trusts."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
+import trustme
 
 PATH = "/rest/gateway"
 V2_PATH = "/rest/sms/v2"
@@ -278,6 +279,12 @@ def answering(data: bytes) -> Behaviour:
             peer.send(data)
 
     return behave
+
+
+def server_side(issuer: trustme.CA, name: str, **kwargs: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer.issue_cert(name, **kwargs).configure_cert(context)
+    return context
 
 
 def tunnel(to_port: int) -> Behaviour:

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -54,6 +53,7 @@ from .misbehaving import (
     answering,
     refusing,
     response,
+    server_side,
     tunnel,
 )
 
@@ -649,19 +649,6 @@ def test_a_connection_is_not_used_again_after_anything_odd(sync_or_async: Flavou
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """The one authority that this machine trusts."""
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    return authority
-
-
 # Faults that could end otherwise where TLS or a proxy is in between
 ON_THE_WAY = {"acts and closes", "acts and resets", "cuts the body", "acts and stalls", "drips the head"}
 
@@ -669,12 +656,6 @@ ON_THE_WAY = {"acts and closes", "acts and resets", "cuts the body", "acts and s
 def https(server: Misbehaving) -> str:
     """The base URL that a plain server does not deserve."""
     return server.base_url.replace("http:", "https:")
-
-
-def server_side(issuer: trustme.CA, name: str, **kwargs: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issuer.issue_cert(name, **kwargs).configure_cert(context)
-    return context
 
 
 def expired(authority: trustme.CA, name: str) -> ssl.SSLContext:

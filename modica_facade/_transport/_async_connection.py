@@ -131,13 +131,13 @@ class AsyncConnection(Connection, asyncio.Protocol):
             self._settle(error)
 
     def _settle(self, error: BaseException | None = None) -> None:
+        if not self._over.done():
+            if error is None:
+                self._over.set_result(None)
+            else:
+                self._over.set_exception(error)
+        # Last: whatever interrupts this is followed by the end of the connection, which settles it then.
         self._exchange = None
-        if self._over.done():
-            return
-        if error is None:
-            self._over.set_result(None)
-        else:
-            self._over.set_exception(error)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Of uvloop's it is none in name.

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
+import itertools
 import logging
+import random
 import signal
+import ssl
 import threading
-from collections.abc import AsyncIterator, Generator
+import time
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
 from typing import Any
 
+import h11
 import httpx
 import pytest
+import trustme
 
-from modica_facade import AsyncModica, Modica
-from modica_facade._transport import _async, _pool
+from modica_facade import AsyncModica, Modica, RetryPolicy, _v1
+from modica_facade._calls import Call, NoResponse, Response
+from modica_facade._transport import _async, _pool, _sync
+from modica_facade._transport._endpoint import Endpoint
 
-from ..misbehaving import ID, Behaviour, Misbehaving, Peer, counted
+from ..misbehaving import ID, Behaviour, Misbehaving, Peer, counted, response, server_side
+from .injection import Injection
 
 NUMBER = "+64211234567"
 
@@ -199,3 +213,246 @@ def test_a_time_limit_out_of_a_signal_handler_ends_the_call_as_itself(caplog: py
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert len(server.requests) == 2
+
+
+# At every instruction
+
+
+FILES = {str(path) for path in Path(_pool.__file__).parent.glob("*.py")}
+BELOW = {str(path) for path in Path(h11.__file__).parent.glob("*.py")} | {ssl.__file__}
+INTERRUPTIONS: dict[str, Callable[[], BaseException]] = {
+    "an exception": SoftTimeLimitError,
+    "TimeoutError": TimeoutError,
+    "ECONNRESET": lambda: ConnectionResetError(errno.ECONNRESET, "from a handler"),
+    "KeyboardInterrupt": KeyboardInterrupt,
+}
+
+
+def a_call(reference: int) -> Call[Any]:
+    return _v1.send(NUMBER, "Kia ora", reference=str(reference))  # type: ignore[call-arg]  # the other options are None
+
+
+def echo(peer: Peer) -> None:
+    """Answers each send with an id that is its reference."""
+    while (request := peer.request()) is not None:
+        peer.act(request)
+        peer.send(response(201, [int(request.json["reference"])], {"Content-Type": "application/json"}))
+
+
+def an_endpoint(server: Misbehaving) -> Endpoint:
+    endpoint = Endpoint(server.base_url, "name", "password", _v1.ACCEPT, 2.0)
+    endpoint.prepare()
+    return endpoint
+
+
+def ended(server: Misbehaving) -> None:
+    """Wait until every connection has ended: then nothing is under way any more."""
+    for thread in server.handlers[-3:]:
+        thread.join(0.05)
+        if thread.is_alive():
+            # Of one that was dropped in the middle the garbage collector has to see to it.
+            gc.collect()
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def judge(result: Response | NoResponse | BaseException, error: BaseException, received: bool, logged: bool) -> None:
+    """What the gateway has is never called "not sent", and what interrupted passes as itself, saying so."""
+    if isinstance(result, NoResponse):
+        # An OSError with a number is taken for one of the system's, which is the careful thing to do.
+        assert isinstance(error, OSError)
+        assert result.may_have_been_sent or not received
+    elif isinstance(result, Response):
+        assert isinstance(error, OSError)
+        assert received
+    else:
+        assert result is error
+        noted = any("may have gone out" in note or "was accepted" in note for note in getattr(error, "__notes__", ()))
+        assert noted or not received
+        assert logged is noted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("used_before", [False, True], ids=["fresh", "used"])
+@pytest.mark.parametrize("interruption", [*INTERRUPTIONS, "an exception below us"])
+def test_wherever_a_call_is_interrupted_it_says_what_is_known_and_leaves_all_whole(
+    caplog: pytest.LogCaptureFixture, interruption: str, used_before: bool
+) -> None:
+    # In what we call every seventh point is tried.
+    files, step = (FILES | BELOW, 7) if "below" in interruption else (FILES, 1)
+    make = INTERRUPTIONS[interruption.removesuffix(" below us")]
+    with Misbehaving(echo) as server, warnings.catch_warnings():
+        # A socket that was just made when the handler raised is closed by the garbage collector, with a warning.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for number in itertools.count(1000, step):
+            transport = _sync.Transport(an_endpoint(server))
+            if used_before:
+                transport.send_request(a_call(1), 5.0, time.monotonic() + 9)
+            caplog.clear()
+            error = make()
+            injection = Injection(number - 999, error, files)
+            result: Any
+            call = a_call(number)
+            with injection.running():
+                try:
+                    result = transport.send_request(call, 5.0, time.monotonic() + 9)
+                except BaseException as caught:
+                    result = caught.with_traceback(None)
+            assert not transport._pool.in_flight, injection.point
+            again = transport.send_request(a_call(7), 5.0, time.monotonic() + 9)
+            assert isinstance(again, Response)
+            assert again.body == b"[7]", injection.point
+            transport.close()
+            error.__context__ = None
+            ended(server)
+            if injection.point is None:
+                break
+            judge(
+                result, error, str(number) in {each.json["reference"] for each in server.acted_on}, bool(caplog.records)
+            )
+        gc.collect()
+    assert number > 1050
+
+
+@pytest.mark.slow
+def test_thousands_of_real_alarms_lose_no_send_no_slot_and_no_connection(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "modica_facade")
+
+    def ring(*_: object) -> None:
+        raise SoftTimeLimitError
+
+    chance = random.Random(7)
+    outcomes: dict[int, str] = {}
+    before = signal.signal(signal.SIGALRM, ring)
+    with Misbehaving(echo) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        modica = Modica("name", "password", base_url=server.base_url, retry=RetryPolicy(attempts=1))
+        modica.send(NUMBER, "Kia ora", reference="1")
+        # Seconds that a send takes, as far as is known.
+        usual = 0.001
+        rung = 0
+        try:
+            for number in range(1000, 4000):
+                started = time.perf_counter()
+                try:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, usual))
+                        outcomes[number] = modica.send(NUMBER, "Kia ora", reference=str(number)).id
+                    finally:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+                    usual += (time.perf_counter() - started - usual) / 10
+                except SoftTimeLimitError as error:
+                    rung += 1
+                    if number not in outcomes:
+                        outcomes[number] = " ".join(getattr(error, "__notes__", ["not sent"]))
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert modica._transport._pool.in_flight == set()
+        assert modica.send(NUMBER, "Kia ora", reference="5").id == "5"
+        modica.close()
+        gc.collect()
+        for thread in server.handlers:
+            thread.join()
+    acted = Counter(request.json["reference"] for request in server.acted_on)
+    assert rung > 300
+    for number, outcome in outcomes.items():
+        assert acted[str(number)] <= 1
+        if outcome == "not sent":
+            assert acted[str(number)] == 0, number
+        elif outcome.isdigit():
+            assert (outcome, acted[str(number)]) == (str(number), 1)
+
+
+# On asyncio
+
+
+async def finish(task: asyncio.Task[Any]) -> Any:
+    """What became of it: a value or an exception."""
+    try:
+        return await task
+    except BaseException as error:
+        error.__context__ = None
+        return error.with_traceback(None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("used_before", [False, True], ids=["fresh", "used"])
+def test_a_cancellation_at_any_step_says_what_is_known_and_leaves_all_whole(
+    trusted: trustme.CA, used_before: bool, tls: bool
+) -> None:
+    async def cancel_after(turns: int, modica: AsyncModica) -> Any:
+        task = asyncio.create_task(modica.send(NUMBER, "Kia ora", reference=str(turns)))
+        for _ in range(turns - 1000):
+            await asyncio.sleep(0)
+            if task.done():
+                return task.result()
+        task.cancel()
+        return await finish(task)
+
+    async def cancel_everywhere(base_url: str) -> None:
+        for turns in itertools.count(1000):
+            async with AsyncModica("name", "password", base_url=base_url, retry=RetryPolicy(attempts=1)) as modica:
+                if used_before:
+                    await modica.send(NUMBER, "Kia ora", reference="1")
+                results[turns] = await cancel_after(turns, modica)
+                assert (await modica.send(NUMBER, "Kia ora", reference="7")).id == "7"
+                assert modica._transport._pool is not None
+                assert modica._transport._pool.in_flight == set()
+            if not isinstance(results[turns], asyncio.CancelledError):
+                return
+
+    results: dict[int, Any] = {}
+    context = server_side(trusted, "localhost") if tls else None
+    with Misbehaving(echo, tls=context, host="localhost") as server:
+        asyncio.run(cancel_everywhere(server.base_url))
+    acted = Counter(request.json["reference"] for request in server.acted_on)
+    assert len(results) > 3
+    for turns, result in results.items():
+        assert acted[str(turns)] <= 1
+        if isinstance(result, asyncio.CancelledError):
+            assert getattr(result, "__notes__", []) or not acted[str(turns)]
+        else:
+            assert result.id == str(turns)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("used_before", [False, True], ids=["fresh", "used"])
+@pytest.mark.parametrize("interruption", ["an exception", "TimeoutError", "ECONNRESET"])
+def test_wherever_an_event_loop_is_interrupted_nothing_is_called_not_sent_that_was(
+    caplog: pytest.LogCaptureFixture, interruption: str, used_before: bool
+) -> None:
+    """In a callback asyncio deals with the exception: then the call ends in doubt, by its time-out at the latest."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def interrupt(number: int, server: Misbehaving) -> tuple[Injection, Any]:
+        transport = _async.AsyncTransport(an_endpoint(server))
+        if used_before:
+            await transport.send_request(a_call(1), 5.0, time.monotonic() + 9)
+        injection = Injection(number - 999, INTERRUPTIONS[interruption](), FILES)
+        call = a_call(number)
+        with injection.running():
+            result = await finish(asyncio.ensure_future(transport.send_request(call, 0.1, time.monotonic() + 9)))
+        assert not transport._pool or not transport._pool.in_flight, injection.point
+        again = await transport.send_request(a_call(7), 5.0, time.monotonic() + 9)
+        assert isinstance(again, Response)
+        assert again.body == b"[7]", injection.point
+        await transport.aclose()
+        return injection, result
+
+    with Misbehaving(echo) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Every third point is tried.
+        for number in itertools.count(1000, 3):
+            injection, result = asyncio.run(interrupt(number, server))
+            ended(server)
+            if injection.point is None:
+                break
+            received = str(number) in {each.json["reference"] for each in server.acted_on}
+            if isinstance(result, NoResponse):
+                assert result.may_have_been_sent or not received, injection.point
+            elif isinstance(result, BaseException):
+                assert getattr(result, "__notes__", []) or not received, injection.point
+            else:
+                assert received, injection.point
+    assert number > 1050
