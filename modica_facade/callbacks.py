@@ -207,23 +207,9 @@ class _Fields:
 def _parse_fields(body: _Body) -> _Fields:
     if isinstance(body, Mapping):
         return _Fields(dict(body))
-    pairs: list[tuple[str, Any]] = []
-
-    def to_dict(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal pairs
-        pairs = members  # of the object that ends last, which is the outermost
-        return dict(members)
-
     try:
         text = _to_text(body)
-        payload: object = json.loads(
-            text.removeprefix("\ufeff"),
-            strict=False,  # a control character in some text, as it came, is no reason to lose the callback
-            object_pairs_hook=to_dict,
-            parse_int=_integer,
-            parse_float=_real,
-            parse_constant=_not_a_number,
-        )
+        payload: object = _DECODER.decode(text.removeprefix("\ufeff"))
     except InvalidCallbackError:
         raise
     except (ValueError, RecursionError) as error:
@@ -233,10 +219,7 @@ def _parse_fields(body: _Body) -> _Fields:
     raw = cast("dict[str, Any]", payload)
     if text.count("{") + text.count("[") > _MAX_DEPTH and _too_deep(raw):
         raise InvalidCallbackError(f"the body is nested more than {_MAX_DEPTH} levels deep")
-    if len(raw) == len(pairs):
-        return _Fields(raw)
-    keys = Counter(key for key, _ in pairs)
-    return _Fields(raw, frozenset(key for key, count in keys.items() if count > 1))
+    return _Fields(dict(raw), raw.repeated) if isinstance(raw, _Ambiguous) else _Fields(raw)
 
 
 def _to_text(body: bytes | bytearray | memoryview | str) -> str:
@@ -259,6 +242,21 @@ def _too_deep(payload: dict[str, Any]) -> bool:
     return bool(level)
 
 
+class _Ambiguous(dict[str, Any]):
+    """A JSON object in which a key occurs more than once; it has the last value of each."""
+
+    repeated: frozenset[str]
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    payload = dict(members)
+    if len(payload) == len(members):
+        return payload
+    ambiguous = _Ambiguous(payload)
+    ambiguous.repeated = frozenset(key for key, count in Counter(key for key, _ in members).items() if count > 1)
+    return ambiguous
+
+
 # Numbers that JSON cannot say, or Python cannot keep, are None: documented fields have no such value.
 
 
@@ -273,6 +271,15 @@ def _real(digits: str) -> float | None:
 
 def _not_a_number(_name: str) -> None:
     return None
+
+
+_DECODER = json.JSONDecoder(
+    strict=False,  # a control character in some text is no reason to lose the callback
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_real,
+    parse_constant=_not_a_number,
+)
 
 
 class DeliveryTracker:
@@ -367,9 +374,13 @@ def _updated(known: _Known | None, key: str, receipt: DeliveryReceipt) -> tuple[
         )
         if is_news:
             undocumented |= {status}
-    furthest = receipt if known is None or _order(receipt) > _order(known.furthest) else known.furthest
-    # Without raw: it may hold anything, and differs with the order of arrival.
-    furthest = DeliveryReceipt(key, furthest.status, furthest.reference, furthest.detail)
+    if known is None or _order(receipt) > _order(known.furthest):
+        # Without raw: it may hold anything, and differs with the order of arrival.
+        furthest = DeliveryReceipt(key, receipt.status, receipt.reference, receipt.detail)
+    elif is_news:
+        furthest = known.furthest
+    else:
+        return known, False
     texts = (key, furthest.status, furthest.reference, furthest.detail, *undocumented)
     return _Known(furthest, undocumented, sum(map(sys.getsizeof, texts))), is_news
 

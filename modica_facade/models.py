@@ -74,7 +74,7 @@ class DeliveryStatus(StrEnum):
 
 # Among the ways to fail the one decided nearest to the handset ranks highest: by the platform (blocked, deficient,
 # dead), on the way to the carrier (failed), by the carrier.
-_RANKS = {
+_RANKS: dict[str, int] = {
     DeliveryStatus.ACCEPTED: 10,
     DeliveryStatus.QUEUED: 20,
     DeliveryStatus.FROZEN: 30,  # a transient error; submitted and sent say that it moved on
@@ -237,8 +237,7 @@ class DeliveryReceipt:
     @property
     def rank(self) -> int:
         """The `DeliveryStatus.rank` of its status, whose case does not matter; 0 for one that nobody documents."""
-        status = _BY_TEXT.get(self.status.lower())
-        return 0 if status is None else status.rank
+        return _RANKS.get(self.status.lower(), 0)
 
     @property
     def is_final(self) -> bool:
