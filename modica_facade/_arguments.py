@@ -80,13 +80,13 @@ def check_text(name: str, value: object, *, max_length: int | None = None) -> st
     return text
 
 
-def check_texts(name: str, values: Sequence[object]) -> None:
-    """Non-empty texts that UTF-8 can carry.
+def check_texts(name: str, values: Sequence[object], first: int) -> None:
+    """Non-empty texts that UTF-8 can carry; ``first`` is the index of the first of them.
 
     Raises:
         InvalidRequestError: one of them is not; the message says which.
     """
-    for index, value in enumerate(values):
+    for index, value in enumerate(values, first):
         problem = _text_problem(value)
         if problem is not None:
             raise InvalidRequestError(f"{name}[{index}] {problem}", field=name)

@@ -81,7 +81,7 @@ class Bulk:
 
     Args:
         destinations: any iterable; pulled lazily, one batch at a time.
-        make_call: the call for a batch of destinations; may raise InvalidRequestError.
+        make_call: the call for a batch of destinations and the index of the first; may raise InvalidRequestError.
         size: how many destinations one request takes.
         refusals_are_outcomes: one destination a request: a refusal concerns that destination and stops nothing.
 
@@ -94,7 +94,7 @@ class Bulk:
     def __init__(
         self,
         destinations: Iterable[str],
-        make_call: Callable[[tuple[str, ...]], Call[Any]],
+        make_call: Callable[[tuple[str, ...], int], Call[Any]],
         size: int,
         *,
         refusals_are_outcomes: bool = False,
@@ -109,6 +109,8 @@ class Bulk:
         """From the first that is not wholly yielded, in the order of the input."""
         self._submitted = 0
         """Of the batches before those."""
+        self._pulled = 0
+        """How many destinations, in the batches before the last."""
         self._pulling = True
         self._ended = False
         self._raised: BaseException | None = None
@@ -166,7 +168,7 @@ class Bulk:
             self._batches.pop()
             return None
         try:
-            batch.call = self._make_call(tuple(batch.destinations))
+            batch.call = self._make_call(tuple(batch.destinations), self._pulled)
         except InvalidRequestError as error:
             if self._refusals_are_outcomes and error.field == "destination":
                 batch.settle([BroadcastOutcome(batch.destinations[0], None, "failure", str(error))])
@@ -175,6 +177,7 @@ class Bulk:
             batch.error = error
             self._pulling = False
             return None
+        self._pulled += len(batch.destinations)
         return batch
 
     @staticmethod

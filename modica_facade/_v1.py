@@ -75,11 +75,11 @@ def broadcast(destinations: Iterable[str], content: str, **options: Unpack[SendO
     Raises:
         InvalidRequestError: an argument is certainly wrong, or there are not 1 to 1000 destinations.
     """
-    return broadcasts(content, **options)(destinations)
+    return broadcasts(content, **options)(destinations, 0)
 
 
-def broadcasts(content: str, **options: Unpack[SendOptionsV1]) -> Callable[[Iterable[str]], Call[BroadcastResult]]:
-    """What the batches of one broadcast share, checked once: gives the call for a batch of destinations.
+def broadcasts(content: str, **options: Unpack[SendOptionsV1]) -> Callable[[Iterable[str], int], Call[BroadcastResult]]:
+    """What the batches of one broadcast share, checked once: gives the call for a batch and the index of its first.
 
     Raises:
         InvalidRequestError: content or an option is certainly wrong.
@@ -89,8 +89,8 @@ def broadcasts(content: str, **options: Unpack[SendOptionsV1]) -> Callable[[Iter
     check_text("content", content)
     checked = check_options(**options)
 
-    def call(destinations: Iterable[str]) -> Call[BroadcastResult]:
-        wanted = _check_destinations(destinations)
+    def call(destinations: Iterable[str], first: int) -> Call[BroadcastResult]:
+        wanted = _check_destinations(destinations, first)
         body = encode(NewBroadcast(destination=wanted, content=content, **checked).to_dict())
         return Call(
             method="POST",
@@ -124,7 +124,7 @@ def get(message_id: str | int) -> Call[Message]:
     )
 
 
-def _check_destinations(destinations: Iterable[str]) -> list[str]:
+def _check_destinations(destinations: Iterable[str], first: int) -> list[str]:
     if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
         raise InvalidRequestError("destinations must be a list of str; for one number use send", field="destinations")
     wanted = list(islice(destinations, MAX_DESTINATIONS + 1))  # no more: it may have no end
@@ -135,7 +135,7 @@ def _check_destinations(destinations: Iterable[str]) -> list[str]:
             f"a broadcast takes 1 to {MAX_DESTINATIONS} destinations, these are more; use broadcast_many",
             field="destinations",
         )
-    check_texts("destinations", wanted)
+    check_texts("destinations", wanted, first)
     return wanted
 
 

@@ -431,6 +431,7 @@ def test_a_destination_that_cannot_be_sent_stops_before_its_batch(sync_or_async:
     assert [outcome.destination for outcome in known] == NUMBERS
     assert error is not None
     assert isinstance(error.cause, InvalidRequestError)
+    assert "destinations[10] is empty" in str(error)
     assert error.may_have_been_sent is False
     assert error.batch == ()
     assert list(error.unsent) == ["", *NUMBERS]

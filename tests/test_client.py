@@ -360,6 +360,18 @@ class TestRepeats:
         call(use)
         assert len(bodies) == 150
 
+    def test_only_a_clean_success_earns_a_tenth_of_a_repeat(self, sync_or_async: Flavour) -> None:
+        statuses = iter([*[429, 201] * 50, 429, *[201] * 9, 429, 201, 429, 201])
+        http_client = answering(sync_or_async, lambda _: httpx.Response(next(statuses), json=[1]))
+        with sync_or_async.client("app", "password", http_client=http_client, retry=NO_PAUSE) as modica:
+            for successes in 50, 9, 2:
+                for _ in range(successes):
+                    modica.send(NUMBER, "Kia ora")
+                if successes > 2:
+                    with pytest.raises(errors.RateLimitError):
+                        modica.send(NUMBER, "Kia ora")
+        assert next(statuses, None) is None
+
 
 def test_only_the_base_url_differs_at_a_white_label(sync_or_async: Flavour) -> None:
     seen: list[httpx.Request] = []

@@ -469,7 +469,7 @@ class AsyncModicaV2(RestV2, _AsyncClient):
             integration_id=integration_id,
         )
         limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
-        bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
+        bulk = Bulk(destinations, lambda batch, _: call(*batch), 1, refusals_are_outcomes=True)
         return AsyncOutcomeGenerator(bulk, self._many(bulk, limit))
 
     async def get(self, message_id: str | UUID) -> Message:

@@ -454,7 +454,7 @@ class ModicaV2(RestV2, _SyncClient):
             integration_id=integration_id,
         )
         limit = check_count("concurrency", concurrency, MAX_IN_FLIGHT)
-        bulk = Bulk(destinations, lambda batch: call(*batch), 1, refusals_are_outcomes=True)
+        bulk = Bulk(destinations, lambda batch, _: call(*batch), 1, refusals_are_outcomes=True)
         return OutcomeGenerator(bulk, self._many(bulk, limit))
 
     def get(self, message_id: str | UUID) -> Message:
