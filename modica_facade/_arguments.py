@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict, Unpack, cast
 from uuid import UUID
@@ -86,6 +87,9 @@ def check_texts(name: str, values: Sequence[object], first: int) -> None:
     Raises:
         InvalidRequestError: one of them is not; the message says which.
     """
+    with suppress(TypeError):  # not all are texts
+        if "".join(cast("Sequence[str]", values)).isascii() and all(map(str.strip, cast("Sequence[str]", values))):
+            return
     for index, value in enumerate(values, first):
         problem = _text_problem(value)
         if problem is not None:

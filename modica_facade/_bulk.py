@@ -126,9 +126,8 @@ class Bulk:
                 stacklevel=2,
             )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._started = True
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

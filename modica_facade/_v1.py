@@ -9,7 +9,7 @@ field: by then an SMS may have gone out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final, Unpack, cast
@@ -160,13 +160,17 @@ def _parse_broadcast(response: Response, wanted: Sequence[str]) -> BroadcastResu
     if not isinstance(body, list):
         raise InvalidResponse("its body is not a list of results")
     rows = cast("list[object]", body)
-    outcomes = [outcome for outcome in map(_parse_outcome, rows) if outcome is not None]
-    ids = Counter(outcome.id for outcome in outcomes if outcome.id is not None)
-    if len(ids) < ids.total():
+    objects = cast("list[dict[str, object]]", [row for row in rows if isinstance(row, dict)])
+    outcomes = [outcome for outcome in map(_parse_outcome, objects) if outcome is not None]
+    result = BroadcastResult(outcomes)
+    distinct = len({outcome.id for outcome in result.submitted}) == len(result.submitted)
+    if distinct and len(outcomes) == len(rows) and [outcome.destination for outcome in outcomes] == wanted:
+        return result
+    if not distinct:
         # An id that several share is the id of one of them at most, and nothing says of which.
-        outcomes = [outcome for outcome in outcomes if outcome.id is None or ids[outcome.id] == 1]
-    if [outcome.destination for outcome in outcomes] != wanted:
-        outcomes = match(outcomes, wanted)
+        count = Counter(outcome.id for outcome in result.submitted)
+        outcomes = [outcome for outcome in outcomes if count[outcome.id or ""] < 2]
+    outcomes = match(outcomes, wanted)
     if not len(outcomes) == len(rows) == len(wanted):
         raise InvalidResponse(
             f"its {len(rows)} results are certain for {len(outcomes)} of {len(wanted)} destinations", outcomes
@@ -174,13 +178,9 @@ def _parse_broadcast(response: Response, wanted: Sequence[str]) -> BroadcastResu
     return BroadcastResult(outcomes)
 
 
-def _parse_outcome(row: object) -> BroadcastOutcome | None:
+def _parse_outcome(row: Mapping[str, object]) -> BroadcastOutcome | None:
     """One row of a broadcast answer; None if it is neither a success with an id nor a failure without."""
-    if not isinstance(row, dict):
-        return None
-    fields = cast("dict[str, object]", row)
-    destination, status, found = fields.get("destination"), fields.get("status"), fields.get("id")
-    reason = fields.get("message")
+    destination, status, found, reason = row.get("destination"), row.get("status"), row.get("id"), row.get("message")
     if not isinstance(destination, str) or not (reason is None or isinstance(reason, str)):
         return None
     if status == "success" and type(found) is int and 1 <= found <= MAX_V1_ID:

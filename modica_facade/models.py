@@ -173,11 +173,11 @@ else:
 
 
 def _submitted(result: BroadcastResult) -> tuple[SubmittedOutcome, ...]:
-    return tuple(cast("SubmittedOutcome", outcome) for outcome in result if outcome.id is not None)
+    return cast("tuple[SubmittedOutcome, ...]", tuple([outcome for outcome in result if outcome.id is not None]))
 
 
 def _failed(result: BroadcastResult) -> tuple[BroadcastOutcome, ...]:
-    return tuple(outcome for outcome in result if outcome.id is None)
+    return tuple([outcome for outcome in result if outcome.id is None])
 
 
 @frozen(repr=False)

@@ -355,7 +355,7 @@ def pure(size: Size) -> Iterator[Row]:
 
     calls = max(size.calls // 50, 2)
     for name, goal, one, two, times in (
-        ("broadcast of 1,000 without transport (json.dumps + json.loads)", 2.0, ours, other, calls),
+        ("broadcast of 1,000 without transport (json.dumps + json.loads)", 3.0, ours, other, calls),
         (
             "parse_callback (json.loads)",
             8.0,

@@ -45,6 +45,7 @@ from modica_facade import (
     RetryPolicy,
     SubmittedMessage,
 )
+from modica_facade._bulk import Batch
 
 from .conftest import Flavour
 from .misbehaving import connecting
@@ -400,6 +401,17 @@ def test_an_endless_input_is_no_problem(sync_or_async: Flavour) -> None:
     assert rest in (NUMBERS[:3], NUMBERS[5:8])
 
 
+def test_batches_that_were_yielded_are_forgotten(sync_or_async: Flavour) -> None:
+    def batches() -> int:
+        return sum(isinstance(each, Batch) for each in gc.get_objects())
+
+    gc.collect()
+    before = batches()
+    with Gateway([]).client(sync_or_async, V2) as modica:
+        most = max(batches() for _ in modica.send_many(NUMBERS * 5, "Kia ora", concurrency=2))
+    assert most - before <= 4
+
+
 def test_the_account_can_be_taken_up_again(sync_or_async: Flavour) -> None:
     """The recipe: what was not sent goes on, what may have been sent is left to its receipts."""
     gateway = Gateway(["well", "unreachable", "unreachable", "well", "down", "well"])
@@ -703,6 +715,13 @@ def test_the_cause_is_the_first_failure_in_the_order_of_the_input(sync_or_async:
     assert error is not None
     assert type(error.cause) is AuthenticationError
     assert error.__cause__ is error.cause
+
+
+def test_a_refusal_in_send_many_has_the_reason_of_the_gateway(sync_or_async: Flavour) -> None:
+    with Gateway(["refused"]).client(sync_or_async, V2) as modica:
+        refused, accepted = modica.send_many(NUMBERS[:2], "Kia ora", concurrency=1)
+    assert refused == BroadcastOutcome(NUMBERS[0], None, "failure", "no")
+    assert accepted == BroadcastOutcome(NUMBERS[1], accepted.id, "success")
 
 
 @pytest.mark.parametrize("bad", [None, "", " ", 64211234567, b"+64211234567"])

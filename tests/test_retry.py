@@ -84,6 +84,7 @@ class TestRetryDelay:
 
     def test_the_deadline_bounds_the_call(self) -> None:
         assert tried(SEND, Response(429, retry_after="50"), elapsed=39) == 50
+        assert tried(SEND, Response(429, retry_after="50"), elapsed=40) is None
         assert tried(SEND, Response(429, retry_after="50"), elapsed=41) is None
 
     @given(
@@ -140,3 +141,6 @@ def test_the_budget_lets_fifty_repeats_through_and_then_one_for_ten_successes() 
     for _ in range(1000):
         budget.deposit()
     assert sum(budget.withdraw() for _ in range(100)) == 50
+    for _ in range(9):
+        budget.deposit()
+    assert not budget.withdraw()
