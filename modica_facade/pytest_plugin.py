@@ -121,10 +121,8 @@ def _simulators(item: pytest.Item, names: tuple[str, ...]) -> Iterator[Simulator
 
 @contextlib.contextmanager
 def _one_clock(simulator: Simulator | AsyncSimulator) -> Generator[None]:
-    from . import _arguments
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_arguments, "utc_now", lambda: simulator.now)
+        patch.setattr("modica_facade._arguments.utc_now", lambda: simulator.now)
         yield
 
 

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,28 +118,40 @@ def test_replies_are_read_when_asked_and_what_is_none_is_not_sent() -> None:
             assert client.get(sent.id).content == "Kia ora"  # it goes on after the end of its input
 
 
+# A shell with job control, as far as it matters: it owns the terminal, and runs the simulator in the background.
+SHELL = """
+import fcntl, os, subprocess, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+job = subprocess.Popen([sys.executable, "-m", "modica_facade", *sys.argv[1:]], process_group=0)
+sys.stdout.write(f"{job.pid}\\n")
+sys.stdout.flush()
+job.wait()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
 def test_in_the_background_of_a_terminal_it_runs_and_reads_no_replies() -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    with os.fdopen(ours, "wb", buffering=0), os.fdopen(theirs, "rb", buffering=0) as terminal:
-        script = "import os, sys; os.setpgid(0, 0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-        import subprocess
-
-        leader = "import fcntl, os, subprocess, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-        leader += "sys.exit(subprocess.call([sys.executable, '-c', *sys.argv[1:]]))"
-        command = [sys.executable, "-c", leader, script, "-m", "modica_facade", "simulate", "--port", "0", "--replies"]
-        with subprocess.Popen(
-            command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as running:
-            assert running.stdout is not None
-            assert running.stderr is not None
+    shell = [sys.executable, "-c", SHELL, "simulate", "--port", "0", "--replies"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        os.fdopen(ours, "wb", buffering=0),
+        os.fdopen(theirs, "rb", buffering=0) as terminal,
+        subprocess.Popen(shell, stdin=terminal, text=True, **pipes) as running,
+    ):
+        assert running.stdout is not None
+        assert running.stderr is not None
+        job = int(running.stdout.readline())
+        try:
             found = urls(running.stdout)
-            assert "no replies are read" in running.stderr.readline()
+            assert any("no replies are read" in line for line in running.stderr)
             with Modica("any", "thing", base_url=found["REST v1"]) as client:
                 assert client.send(HERE, "Kia ora").id == FIRST
-            os.killpg(os.getpgid(running.pid), signal.SIGKILL)
+        finally:
+            os.kill(job, signal.SIGKILL)
 
 
 def test_only_the_given_credentials_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
