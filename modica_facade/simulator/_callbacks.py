@@ -11,7 +11,7 @@ import io
 import json
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, Self, cast
 from urllib.parse import unquote, unquote_to_bytes, urlsplit, urlunsplit
 
@@ -272,13 +272,9 @@ class _Function:
 
     def post(self, payload: Payload, _headers: Headers, loop: Loop, /) -> int:
         result = self.function(dict(payload))
-        if inspect.isawaitable(result):
-            result = _run(result if inspect.iscoroutine(result) else _wait(result), loop)
+        if inspect.iscoroutine(result):
+            result = _run(result, loop)
         return result if isinstance(result, int) and 100 <= result <= 599 else 200
-
-
-async def _wait(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
 
 
 def _run(coroutine: Coroutine[Any, Any, Any], loop: Loop) -> Any:

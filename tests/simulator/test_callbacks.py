@@ -257,6 +257,14 @@ def test_an_asynchronous_function_may_take_them_too(sim: Simulator, v1: httpx.Cl
     assert seen == ["sent", "received"]
 
 
+def test_a_builtin_that_does_not_tell_its_arguments_takes_a_payload_too(sim: Simulator, v1: httpx.Client) -> None:
+    last: dict[str, Any] = {}
+    sim.dlr_url = last.update
+    v1.post("/messages", json=MESSAGE)
+    sim.deliver()
+    assert last["status"] == "received"
+
+
 def flask_application() -> Any:
     app = flask.Flask(__name__)
 
@@ -428,6 +436,16 @@ def test_a_receipt_can_overtake_the_answer_to_its_send(sim: Simulator, v1: httpx
     sim.deliver()
     assert order == ["sent", "answered", "received"]
     assert [change.status for change in sim.messages[0].history] == ["accepted", "sent", "received"]
+
+
+def test_only_receipts_overtake_anything(sim: Simulator, v1: httpx.Client) -> None:
+    sim.dlr_url = sim.mo_url = lambda payload: 200
+    sim.disturb_callbacks(overtake=1.0)
+    sim.plan_receipts()
+    v1.post("/messages", json=MESSAGE)
+    sim.reply(NUMBER, "Yes")
+    assert sim.deliveries == []
+    assert [delivery.kind for delivery in sim.deliver()] == ["inbound"]
 
 
 def test_a_reset_ends_the_callbacks_under_way_and_nothing_of_them_is_left(sim: Simulator, v1: httpx.Client) -> None:
