@@ -60,9 +60,10 @@ def _too_large(limit: int) -> _BodyNotReadError:
 
 
 def _truncated(received: int, declared: int) -> _BodyNotReadError:
+    of = f" of {declared}" if declared else ""
     return _BodyNotReadError(
         HTTPStatus.BAD_REQUEST,
-        f"the body ended after {received} of {declared} bytes: the caller hung up, or a middleware had read it before",
+        f"the body ended after {received}{of} bytes: the caller hung up, or a middleware had read it before",
     )
 
 
@@ -155,20 +156,20 @@ class _AsgiRequest:
 
         # One buffer: a list of a client's one-byte chunks would take forty times the limit.
         body = bytearray()
-        try:
-            with anyio.fail_after(READ_SECONDS):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientLeftError
-                    body += message.get("body", b"")
-                    if len(body) > limit:
-                        raise _too_large(limit)
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            reason = f"the body took longer than {READ_SECONDS:g} s"
-            raise _BodyNotReadError(HTTPStatus.REQUEST_TIMEOUT, reason) from None
+        with anyio.move_on_after(READ_SECONDS) as reading:
+            while True:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise _ClientLeftError
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    raise _too_large(limit)
+                if not message.get("more_body", False):
+                    break
+        if reading.cancelled_caught:
+            raise _BodyNotReadError(
+                HTTPStatus.REQUEST_TIMEOUT, f"the body was not there after {READ_SECONDS:g} s ({len(body)} bytes were)"
+            )
         if declared is not None and len(body) < declared:
             raise _truncated(len(body), declared)
         return bytes(body)
