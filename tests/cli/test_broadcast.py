@@ -240,6 +240,13 @@ def test_on_a_terminal_a_large_broadcast_is_shown_and_asked_about_first(
     assert "Send to 101 destinations? [y/N]" in shown
 
 
+def test_a_hundred_are_not_asked_about(gateway: Simulator, tmp_path: Path) -> None:
+    file = tmp_path / "hundred.txt"
+    file.write_text("\n".join(f"+6421{number}" for number in range(1_000_000, 1_000_100)))
+    code, shown = on_terminal("broadcast", "--content", "Kia ora", "--file", str(file))
+    assert (code, "[y/N]" in shown) == (0, False)
+
+
 def test_yes_and_a_small_number_and_no_terminal_are_not_asked_about(gateway: Simulator, crowd: list[str]) -> None:
     assert on_terminal(*crowd, "--yes")[0] == 0
     assert on_terminal("broadcast", "--content", "Kia ora", HERE)[0] == 0

@@ -12,7 +12,7 @@ from .support import HERE, broadcast, on_terminal, screen_lines
 
 
 class Clock:
-    now = 0.0
+    now = 1_000_000.0  # monotonic clocks begin anywhere
 
     def __call__(self) -> float:
         return self.now
@@ -21,7 +21,7 @@ class Clock:
 def after(seconds: float, total: int = 5000, **outcomes: int) -> Progress:
     clock = Clock()
     progress = Progress(total, clock)
-    clock.now = seconds
+    clock.now += seconds
     for status, count in outcomes.items():
         for _ in range(count):
             progress.advance(status)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from modica_facade import BroadcastOutcome, ConfigurationError
+from modica_facade.cli._results_file import append_outcome
 from modica_facade.simulator import Simulator
 
 from .support import ELSEWHERE, HERE, PASSWORD, THERE, broadcast, modica, noted, process, rows, sent_to
@@ -285,3 +287,11 @@ def test_a_pipe_is_not_taken_as_a_results_file(gateway: Simulator, tmp_path: Pat
     os.mkfifo(tmp_path / "pipe")
     result = broadcast(HERE, "--results", str(tmp_path / "pipe"))
     assert (result.exit_code, gateway.requests) == (2, [])
+
+
+@pytest.mark.parametrize("content", ["", "numbers\n", '{"broadcast": 1'])
+def test_nothing_is_added_to_a_file_that_became_another_one_meanwhile(results: Path, content: str) -> None:
+    results.write_text(content)
+    with pytest.raises(ConfigurationError, match="is not a results file"):
+        append_outcome(results, BroadcastOutcome(HERE, "1", "success"))
+    assert results.read_text() == content
