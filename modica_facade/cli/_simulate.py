@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ConfigurationError
-from ._options import json_option
+from ._options import json_option, password_file_option, url_option
 from ._output import echo, print_json
+from ._signals import terminations_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from ..simulator import Simulator
     from ..simulator._events import Event, EventLog
@@ -44,26 +45,16 @@ _ANY = "Any application name and password that are not empty are accepted."
 _HELP = "Type a number and a text, such as '+64211234567 Yes please', to let that handset answer its last message."
 
 
-def _check_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
-    if url is not None:
-        from ..simulator import Simulator
-
-        try:
-            Simulator(dlr_url=url)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return url
-
-
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8024, show_default=True, help="0 for a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a container.")
 @click.option("--tls", is_flag=True, help="Serve https with a certificate made for this run, whose CA is in a file.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="The file, with --tls; a temporary one if not given.")
-@click.option("--username", help="Accept only this application name.")
-@click.option("--password-env", metavar="VARIABLE", help="Accept only the password in this environment variable.")
-@click.option("--dlr-url", metavar="URL", callback=_check_url, help="Post delivery receipts here.")
-@click.option("--mo-url", metavar="URL", callback=_check_url, help="Post inbound messages here.")
+@click.option("--username", help="Accept these credentials only.")
+@click.option("--password-env", metavar="VARIABLE", help="The environment variable that holds their password.")
+@password_file_option
+@url_option("--dlr-url", help="Post delivery receipts here.")
+@url_option("--mo-url", help="Post inbound messages here.")
 @click.option(
     "--keep", type=click.IntRange(1), default=10_000, show_default=True, help="Remember so many of each kind."
 )
@@ -89,30 +80,34 @@ def simulate(
     from ..simulator import Simulator
     from ..simulator._tls import throw_away_certificate
 
-    options["password"] = None if password_env is None else os.environ.get(password_env)
-    if password_env is not None and not options["password"]:
-        raise click.UsageError(f"The variable {password_env} is not set.")
+    if password_env is not None:
+        options["password"] = os.environ.get(password_env)
+        if not options["password"]:
+            raise click.UsageError(f"The variable {password_env} is not set.")
     if ca_file is not None and not tls:
         raise click.UsageError("--ca-file needs --tls: without it there is no certificate.")
     if options["host"] not in _LOOPBACK:
         warning = "anyone who can reach this machine can read the messages here and drive the simulator"
         click.echo(f"modica: listening on {options['host']}: {warning}", err=True)
-    with contextlib.ExitStack() as stack:
+    with contextlib.suppress(KeyboardInterrupt), terminations_interrupt(), contextlib.ExitStack() as stack:
         if tls:
             ca_file = ca_file or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "modica-simulator-ca.pem"
             context, authority = throw_away_certificate(options["host"])
-            ca_file.write_bytes(authority)
+            try:
+                ca_file.write_bytes(authority)
+            except OSError as error:
+                raise click.UsageError(f"--ca-file {ca_file} cannot be written: {error.strerror}.") from error
             options["tls"] = context
         try:
             simulator = stack.enter_context(Simulator(real_time=True, control=True, **options))
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
         except OSError as error:
             where = f"{options['host']} port {options['port']}"
             raise ConfigurationError(f"{where} cannot be used: {error.strerror}") from error
         _introduce(simulator, options, ca_file if tls else None, as_json=as_json)
         if replies:
             _start_reading_replies(simulator)
-        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
-        stack.enter_context(_ending_on_sigterm())
         if quiet:
             _wait()
         _follow(simulator.events, _print_json if as_json else _print_line)
@@ -128,16 +123,6 @@ def _introduce(simulator: Simulator, options: dict[str, Any], ca_file: Path | No
     click.echo(_BANNER.format(**urls, credentials=credentials))
     if ca_file is not None:
         click.echo(f"  export SSL_CERT_FILE={ca_file}  # the certificate authority of this run\n")
-
-
-@contextlib.contextmanager
-def _ending_on_sigterm() -> Generator[None]:
-    """End as on Ctrl-C; as the first process of a container it would not end at all."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wait() -> None:

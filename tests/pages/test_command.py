@@ -21,7 +21,7 @@ from ..cli.support import listening, on_terminal, screen_lines
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text("utf-8")
 DOCUMENTED_URL = "http://127.0.0.1:8024/rest/gateway"
-ELSEWHERE = {"simulate", "campaign"}  # have pages of their own
+ELSEWHERE = {"campaign"}  # has a page of its own
 
 
 def blocks(language: str) -> list[str]:
