@@ -19,7 +19,7 @@ import sys
 import threading
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextvars import ContextVar, copy_context
 from typing import Any
 from unittest import mock
@@ -717,11 +717,49 @@ def test_the_cause_is_the_first_failure_in_the_order_of_the_input(sync_or_async:
     assert error.__cause__ is error.cause
 
 
-def test_a_refusal_in_send_many_has_the_reason_of_the_gateway(sync_or_async: Flavour) -> None:
-    with Gateway(["refused"]).client(sync_or_async, V2) as modica:
-        refused, accepted = modica.send_many(NUMBERS[:2], "Kia ora", concurrency=1)
-    assert refused == BroadcastOutcome(NUMBERS[0], None, "failure", "no")
-    assert accepted == BroadcastOutcome(NUMBERS[1], accepted.id, "success")
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"message": ["not a number", "nor a name"], "statusCode": 400}, "not a number; nor a name"),
+        ({"statusCode": 400}, "400"),
+        ({}, "HTTP 400, no reason given; correct the request"),
+    ],
+)
+def test_a_refusal_in_send_many_has_the_reason_of_the_gateway(
+    sync_or_async: Flavour, body: dict[str, Any], reason: str
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(400, json=body))
+    http_client = (httpx.AsyncClient if sync_or_async.is_async else httpx.Client)(transport=transport)
+    with sync_or_async.client("name", "password", kind=V2, http_client=http_client) as modica:
+        outcomes = list(modica.send_many(NUMBERS[:2], "Kia ora", concurrency=1))
+    assert outcomes == [BroadcastOutcome(number, None, "failure", reason) for number in NUMBERS[:2]]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(("thrown", "why"), [(None, "it was closed early"), (ZeroDivisionError(), "ZeroDivisionError")])
+def test_what_a_bulk_send_returns_is_used_as_a_generator(is_async: bool, thrown: Exception | None, why: str) -> None:
+    gateway = Gateway([])
+
+    async def use() -> None:
+        modica = gateway.bare_client(is_async=is_async, kind=V2)
+        outcomes = modica.send_many(NUMBERS, "Kia ora", concurrency=1)
+        assert isinstance(outcomes, AsyncGenerator if is_async else Generator)
+        first = await outcomes.asend(None) if is_async else outcomes.send(None)
+        assert first.destination == NUMBERS[0]
+        if thrown is None:
+            await outcomes.aclose() if is_async else outcomes.close()
+        else:
+            with pytest.raises(ZeroDivisionError):
+                await outcomes.athrow(thrown) if is_async else outcomes.throw(thrown)
+        with pytest.raises(BroadcastInterruptedError, match=f"stopped after 1 submitted: {why};") as stop:
+            await pull(outcomes)
+        assert stop.value.cause is thrown
+        assert stop.value.batch == ()
+        assert list(stop.value.unsent) == NUMBERS[1:]
+        assert not stop.value.may_have_been_sent
+
+    asyncio.run(use())
+    assert gateway.acted == NUMBERS[:1]
 
 
 @pytest.mark.parametrize("bad", [None, "", " ", 64211234567, b"+64211234567"])

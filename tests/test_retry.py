@@ -119,6 +119,13 @@ class TestPolicy:
         with pytest.raises(errors.ConfigurationError, match=next(iter(bad))):
             RetryPolicy(**bad)
 
+    def test_the_message_says_what_would_do(self) -> None:
+        with pytest.raises(errors.ConfigurationError, match="attempts must be a whole number, at least 1"):
+            RetryPolicy(attempts=0)
+        with pytest.raises(errors.ConfigurationError, match="backoff must be a number, at least 0"):
+            RetryPolicy(backoff=-1)
+        assert RetryPolicy(attempts=1, backoff=0, backoff_cap=0, retry_after_cap=0, deadline=0.001).deadline == 0.001
+
     def test_it_is_frozen_and_has_the_documented_defaults(self) -> None:
         assert (POLICY.attempts, POLICY.backoff, POLICY.backoff_cap, POLICY.retry_after_cap, POLICY.deadline) == (
             4,
