@@ -75,6 +75,7 @@ bench-ledger: .venv/.installed  ## what the ledger costs and how fast it works, 
 	@$(BIN)/python scripts/bench_ledger.py $(if $(SIZE),--size $(SIZE))
 
 bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (four minutes; writes bench.json)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@$(BIN)/python scripts/bench.py
 
 docs: .venv/.installed  ## build the documentation into docs/_build/html, without the network; a warning is an error

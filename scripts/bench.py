@@ -33,7 +33,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
+import bench_peers
 import httpx
+from bench_server import NUMBER, TEXT
 
 from modica_facade import AsyncModica, CallbackReceiver, Modica, ModicaV2, parse_callback
 from modica_facade._calls import Response, to_result
@@ -41,7 +43,6 @@ from modica_facade._v1 import broadcast
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts"
-NUMBER, TEXT = "+64211234567", "Kia ora"
 BODY = {"destination": NUMBER, "content": TEXT}
 V2_ID = "26ac66cb-60c1-4f77-8bf6-00f3b4b3c4a0"
 NO_GATEWAY = "https://gateway.invalid/rest/gateway"
@@ -172,7 +173,7 @@ def blocking(url: str, size: Size, tls: bool) -> Iterator[Row]:
             measure = f"{name} over TLS" if tls else name
             yield from compare(
                 measure,
-                None if name == "v2 send" else 0.85,
+                None,
                 size.repetitions,
                 lambda call=ours: cost(call, size.calls),  # type: ignore[misc]  # a default for the loop's variable
                 lambda call=other: cost(call, size.calls),  # type: ignore[misc]
@@ -248,11 +249,11 @@ def flat(rows: Sequence[Row]) -> Row:
 # Instructions, and fresh interpreters
 
 
-def user_environment(folder: Path) -> None:
+def user_environment(folder: Path, *more: str) -> None:
     """Copy what `pip install modica-facade` brings and nothing else: httpx imports rich and click if it finds them."""
     from packaging.requirements import Requirement
 
-    wanted, done = [Requirement("modica-facade")], set[str]()
+    wanted, done = [*map(Requirement, ("modica-facade", *more))], set[str]()
     while wanted:
         requirement = wanted.pop()
         if requirement.name in done or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
@@ -293,15 +294,59 @@ def repeat(url: str, name: str, side: int, calls: int) -> None:
         call()
 
 
-def instructions(url: str, folder: Path, size: Size, name: str, measure: str) -> Row:
-    """Instructions of one call."""
-    few, more = 60, 60 + size.instruction_calls
+def repeat_peer(url: str, name: str, calls: int) -> None:
+    """The child that is counted: a send of another client, so often."""
+    send = getattr(bench_peers, name)(url)
+    for _ in range(calls):
+        send()
 
-    def counted(side: int, calls: int) -> int:
-        return _instructions(folder, f"import bench; bench.repeat({url!r}, {name!r}, {side}, {calls})")
 
-    ours, other = ((counted(side, more) - counted(side, few)) / (more - few) for side in (0, 1))
-    return Row(f"{measure}, instructions", "k", ours / 1000, other / 1000, 0.85)
+def repeat_async(url: str, name: str, calls: int) -> None:
+    """The child that is counted: so many asynchronous sends of ours or of another client, 50 in flight."""
+
+    async def sends() -> None:
+        if name == "modica":
+            async with AsyncModica(USER, PASSWORD, base_url=url + V1) as modica:
+                await _flight(lambda: modica.send(NUMBER, TEXT), 50, calls)
+        else:
+            async with getattr(bench_peers, name)(url) as send:
+                await _flight(send, 50, calls)
+
+    asyncio.run(sends())
+
+
+def _of_one(folder: Path, few: int, more: int, code: str) -> float:
+    """Thousands of instructions of one call: those of many calls less those of fewer."""
+    return (_instructions(folder, code.format(more)) - _instructions(folder, code.format(few))) / (more - few) / 1000
+
+
+def instructions(url: str, folder: Path, size: Size, name: str, measure: str, goal: float) -> Row:
+    """Instructions of one blocking call."""
+    ours, other = (
+        _of_one(folder, 60, 60 + size.instruction_calls, f"import bench; bench.repeat({url!r}, {name!r}, {side}, {{}})")
+        for side in (0, 1)
+    )
+    return Row(f"{measure}, instructions", "k", ours, other, goal)
+
+
+def peers(url: str, folder: Path, size: Size) -> Iterator[Row]:
+    """Instructions of a send with other SMS clients, in the same run: blocking, and asynchronous with 50 in flight."""
+
+    def of_one(function: str, name: str) -> float:
+        # Every connection is open, and every module imported, before what is counted.
+        few, more = 200, 200 + 3 * size.instruction_calls
+        return _of_one(folder, few, more, f"import bench; bench.{function}({url!r}, {name!r}, {{}})")
+
+    blocking_send = _of_one(
+        folder, 60, 60 + size.instruction_calls, f"import bench; bench.repeat({url!r}, 'send', 0, {{}})"
+    )
+    for name in ("infobip", "twilio"):
+        yield Row(f"send ({name}), instructions", "k", blocking_send, of_one("repeat_peer", name))
+    asynchronous_send = of_one("repeat_async", "modica")
+    yield Row("async send, 50 in flight, instructions", "k", asynchronous_send, goal=800.0)
+    for name, measure, goal in (("twilio_async", "twilio", 0.80), ("aiohttp", "a bare aiohttp session", 1.7)):
+        other = of_one("repeat_async", name)
+        yield Row(f"async send, 50 in flight ({measure}), instructions", "k", asynchronous_send, other, goal)
 
 
 IMPORT = "import modica_facade", "import httpx"
@@ -570,18 +615,24 @@ def measured(size: Size, skipped: list[str]) -> Iterator[Row]:
         user_environment(environment)
 
         if count:
-            yield instructions(http, environment, size, "send", "send")
-            yield instructions(http, environment, size, "get", "get")
-            yield instructions(https, environment, size, "send", "send over TLS")
+            yield instructions(http, environment, size, "send", "send", 0.40)
+            yield instructions(http, environment, size, "get", "get", 0.40)
+            yield instructions(https, environment, size, "send", "send over TLS", 0.45)
+            try:
+                user_environment(folder / "peers", *bench_peers.PACKAGES)
+            except importlib.metadata.PackageNotFoundError as missing:
+                skipped.append(f"other SMS clients: {missing.name} is not installed (pip install --group bench)")
+            else:
+                yield from peers(http, folder / "peers", size)
         yield from blocking(http, size, tls=False)
         yield from blocking(https, size, tls=True)
         yield handshakes(https, size)
         rows: list[Row] = []
-        for in_flight, goal in ((1, None), (50, 0.25), (200, None)):
-            rows += asynchronous(http, size, in_flight, f"async send, {in_flight} in flight", goal)
+        for in_flight in (1, 50, 200):
+            rows += asynchronous(http, size, in_flight, f"async send, {in_flight} in flight", None)
         yield from rows
         yield flat(rows)
-        yield from asynchronous(https, size, 50, "async send over TLS, 50 in flight", 0.25)
+        yield from asynchronous(https, size, 50, "async send over TLS, 50 in flight", None)
         yield from imports(environment, size, count)
         yield from pure(size)
         yield from receiver(size)

@@ -12,9 +12,15 @@ import json
 import ssl
 import sys
 
+NUMBER, TEXT = "+64211234567", "Kia ora"
 _SUBMITTED = b"[12345]"
 _STORED = b'{"id":12345,"source":"2060","destination":"+64211234567","content":"Kia ora","reference":"order-42"}'
 _ACCEPTED = b'{"id":"26ac66cb-60c1-4f77-8bf6-00f3b4b3c4a0","status":"accepted","detail":"Accepted"}'
+# What other SMS clients expect.
+_INFOBIP = (
+    b'{"messages":[{"messageId":"1","destination":"64211234567","status":{"groupId":1,"groupName":"PENDING","id":26}}]}'
+)
+_TWILIO = b'{"sid":"SM00000000000000000000000000000000","status":"queued","to":"+64211234567","body":"Kia ora"}'
 _ROW = '{"status":"success","message":null,"destination":"%s","id":%d}'
 # Each message has an id of its own: an answer in which several share one is not read.
 _IDS = itertools.count(100_000)
@@ -58,6 +64,10 @@ def _answer(head: bytes, body: bytes) -> bytes:
         return _response(b"201 Created", _SUBMITTED, b"Location: /rest/gateway/messages/12345\r\n")
     if head.startswith(b"POST /rest/sms/v2/"):
         return _response(b"202 Accepted", _ACCEPTED)
+    if head.startswith(b"POST /sms/3/"):
+        return _response(b"200 OK", _INFOBIP)
+    if head.startswith(b"POST /2010-04-01/"):
+        return _response(b"201 Created", _TWILIO)
     return _response(b"200 OK", _STORED)
 
 
