@@ -56,7 +56,8 @@ class Clock:
     def now(self) -> datetime:
         if self._origin is None:
             self._origin = datetime.now(UTC)
-            self.running = self.running  # from here on
+            if self._running_since is not None:
+                self._running_since = time.monotonic()
         if self._running_since is None:
             return self._origin
         return self._origin + timedelta(seconds=time.monotonic() - self._running_since)

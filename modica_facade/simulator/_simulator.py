@@ -89,10 +89,8 @@ class BaseSimulator:
             raise ValueError("now needs an offset: use an aware datetime, before the year 9000")
         if applications is not None and (username is not None or password is not None):
             raise ValueError("applications have passwords of their own: give no username and password with them")
-        self._username, self._password = (
-            check_optional_text("username", username),
-            check_optional_text("password", password),
-        )
+        self._username = check_optional_text("username", username)
+        self._password = check_optional_text("password", password)
         self.applications = dict(applications or {})
         self._host, self._port, self._tls = check_text("host", host), check_integer("port", port, 0, 65535), tls
         self._now = now

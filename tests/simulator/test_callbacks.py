@@ -343,6 +343,23 @@ def test_an_asynchronous_test_has_its_application_called_in_its_own_loop() -> No
     assert asyncio.run(main()) == (set(), [204, 204])
 
 
+def test_an_asynchronous_test_may_wait_for_a_receipt_out_of_plan(plain: httpx.Client) -> None:
+    async def main() -> list[str]:
+        seen: list[str] = []
+
+        async def take(payload: dict[str, Any]) -> None:
+            seen.append(payload["status"])
+
+        async with AsyncSimulator(dlr_url=take) as sim:
+            await asyncio.to_thread(plain.post, f"{sim.base_url}/messages", json=MESSAGE, auth=CREDENTIALS)
+            delivery = await sim.send_receipt(str(FIRST), "blocked")
+            assert delivery is not None
+            assert delivery.ok
+        return seen
+
+    assert asyncio.run(main()) == ["blocked"]
+
+
 def test_an_asynchronous_application_cannot_run_in_a_loop_that_is_blocked() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError

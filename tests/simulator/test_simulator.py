@@ -8,6 +8,7 @@ import socket
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -479,6 +480,15 @@ def test_the_clock_starts_when_it_is_first_looked_at() -> None:
         assert running.now >= NOON + timedelta(days=400)
         traveller.shift(1)
         assert sim.now == NOON + timedelta(days=400)
+
+
+def test_a_clock_that_runs_is_not_ahead_by_what_passed_before_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    with time_machine.travel(NOON, tick=False):
+        elapsed = iter([100.0, 200.0, 200.0, 207.0])
+        monkeypatch.setattr("modica_facade.simulator._gateway.time", SimpleNamespace(monotonic=lambda: next(elapsed)))
+        sim = Simulator(real_time=True)
+        assert sim.now == NOON
+        assert sim.now == NOON + timedelta(seconds=7)
 
 
 def test_a_clock_is_started_only_where_something_posts_callbacks(sim: Simulator) -> None:
