@@ -304,7 +304,7 @@ class BroadcastInterruptedError(ModicaError):
         remaining = list(self.unsent)
         self.unsent = iter(remaining)
         cause = self.cause
-        if not isinstance(cause, ModicaError):
+        if cause is not None and not isinstance(cause, ModicaError):
             # The caller's own iterable failed; nobody knows whether its exception can be pickled, but its text can.
             cause = ModicaError(f"{type(cause).__name__}: {cause}")
         return type(self), self.args, {**self.__dict__, "cause": cause, "unsent": iter(list(remaining))}

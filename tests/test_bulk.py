@@ -20,6 +20,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any
 from unittest import mock
@@ -39,6 +40,7 @@ from modica_facade import (
     BroadcastResult,
     InvalidRequestError,
     Modica,
+    ModicaError,
     ModicaV2,
     NotSentError,
     OutcomeUnknownError,
@@ -709,9 +711,17 @@ def test_when_no_thread_can_be_started_the_calling_one_sends(most: int, monkeypa
 
 
 def test_the_cause_is_the_first_failure_in_the_order_of_the_input(sync_or_async: Flavour) -> None:
-    gateway = Gateway(["unauthorised", "down", "lost"])
-    with gateway.client(sync_or_async, V2) as modica:
-        _, error = drive(modica.send_many(NUMBERS, "Kia ora", concurrency=3))
+    statuses = {NUMBERS[0]: 202, NUMBERS[1]: 401, NUMBERS[2]: 500}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        status = statuses.get(json.loads(request.content)["destination"], 403)
+        return httpx.Response(status, json={"id": str(uuid4())})
+
+    transport = httpx.MockTransport(answer)
+    http_client = (httpx.AsyncClient if sync_or_async.is_async else httpx.Client)(transport=transport)
+    with sync_or_async.client("name", "password", kind=V2, http_client=http_client) as modica:
+        known, error = drive(modica.send_many(NUMBERS, "Kia ora", concurrency=4))
+    assert [outcome.destination for outcome in known] == NUMBERS[:1]
     assert error is not None
     assert type(error.cause) is AuthenticationError
     assert error.__cause__ is error.cause
@@ -754,6 +764,7 @@ def test_what_a_bulk_send_returns_is_used_as_a_generator(is_async: bool, thrown:
         with pytest.raises(BroadcastInterruptedError, match=f"stopped after 1 submitted: {why};") as stop:
             await pull(outcomes)
         assert stop.value.cause is thrown
+        assert type(pickle.loads(pickle.dumps(stop.value)).cause) is (type(None) if thrown is None else ModicaError)
         assert stop.value.batch == ()
         assert list(stop.value.unsent) == NUMBERS[1:]
         assert not stop.value.may_have_been_sent
@@ -774,7 +785,7 @@ def test_send_many_makes_a_failure_of_a_destination_that_cannot_be_one(sync_or_a
     ]
     assert outcomes[1].status == "failure"
     assert "destination" in outcomes[1].reason
-    assert gateway.acted == NUMBERS[:2]
+    assert sorted(gateway.acted) == NUMBERS[:2]
 
 
 def bulk_of_seven(kind: Any) -> tuple[Any, list[str]]:
@@ -917,3 +928,48 @@ def test_the_context_of_the_program_is_that_of_each_send(sync_or_async: Flavour)
 
     copy_context().run(send)
     assert seen == ["newsletter"] * len(NUMBERS)
+
+
+@pytest.mark.parametrize("kind", [V1, V2], ids=["broadcast_many", "send_many"])
+def test_several_threads_may_share_the_iterator(kind: Any) -> None:
+    """One at a time; who comes while another is in it is told so, and nothing is lost."""
+    gateway = Gateway([])
+    found: list[str] = []
+    modica = gateway.bare_client(is_async=False, kind=kind)
+    method, options = (modica.broadcast_many, {"batch_size": 3}) if kind is V1 else (modica.send_many, {})
+    outcomes = method(iter(NUMBERS * 20), "Kia ora", **options)
+
+    def consume() -> None:
+        while True:
+            try:
+                found.append(next(outcomes).destination)
+            except StopIteration:
+                return
+            except ValueError as error:
+                assert str(error) == "generator already executing"
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(consume) for _ in range(4)]:
+            done.result()
+    assert Counter(found) == Counter(gateway.acted) == Counter(NUMBERS * 20)
+
+
+def test_several_tasks_may_share_the_iterator() -> None:
+    gateway = Gateway([])
+    found: list[str] = []
+
+    async def consume(outcomes: Any) -> None:
+        while True:
+            try:
+                found.append((await anext(outcomes)).destination)
+            except StopAsyncIteration:
+                return
+            except RuntimeError:
+                await asyncio.sleep(0)
+
+    async def share() -> None:
+        outcomes = gateway.bare_client(is_async=True, kind=V2).send_many(NUMBERS * 5, "Kia ora", concurrency=3)
+        await asyncio.gather(*(consume(outcomes) for _ in range(4)))
+
+    asyncio.run(share())
+    assert Counter(found) == Counter(gateway.acted) == Counter(NUMBERS * 5)
