@@ -10,9 +10,9 @@
 A real HTTP server on loopback. It answers as the published documentation says and as far as that goes; it was not
 compared with the live service, and knows nothing of the client half of this package.
 
-`_v1`, `_v2` and `_submission` follow the documents, `_gateway` is the platform behind them, `_callbacks` posts,
-`_faults` are rules that make requests fail, `_events` numbers what happens, `_wire` and `_server` speak HTTP,
-`_simulator` is what Python sees of all this, and `_control` what other languages and the page see.
+`_v1`, `_v2` and `_submission` follow the documents, `_answers` chooses between them, `_gateway` is the platform behind
+them, `_callbacks` posts, `_faults` are rules that make requests fail, `_events` numbers what happens, `_wire` and
+`_server` speak HTTP, `_simulator` is what Python sees of all this, `_control` what other languages and the page see.
 """
 
 from ._payloads import inbound, receipt

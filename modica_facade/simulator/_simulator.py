@@ -17,6 +17,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, get_args
 import attrs
 
 from . import _v1, _v2
+from ._answers import error_answer, true_answer
 from ._callbacks import CallbackUrl, post, receiver_of
 from ._checks import MAX_SECONDS, check_bool, check_choice, check_integer, check_number, check_optional_text, check_text
 from ._control import Control, is_loopback
@@ -25,7 +26,7 @@ from ._faults import make_fault
 from ._gateway import FIRST_ID, FIRST_SMALL_ID, LAST_MOMENT, SHORT_CODE, CallbackFaults, Clock, Gateway
 from ._records import Answer, Callback, Cut, Delivery, Fault, ReceivedRequest, StoredMessage
 from ._server import serve
-from ._wire import accepts, cut, read_body, received, write
+from ._wire import cut, read_body, received, write
 
 _log = logging.getLogger("modica_facade.simulator")
 
@@ -803,29 +804,13 @@ class BaseSimulator:
             self._act(request)
         if fault.error is None:
             return fault.answer
-        status_code, headers = fault.answer.status_code, fault.answer.headers
-        answer = (
-            _v2.error(fault.error, status_code, self._v2_errors)
-            if request.path.startswith(_v2.PATH + "/")
-            else _v1.error(fault.error, status_code)
-        )
-        return _as_asked_for(request, attrs.evolve(answer, headers={**answer.headers, **headers}))
+        return error_answer(request, fault.error, fault.answer.status_code, fault.answer.headers, self._v2_errors)
 
     def _act(self, request: ReceivedRequest) -> Answer:
-        return _as_asked_for(request, self._true_answer(request))
-
-    def _true_answer(self, request: ReceivedRequest) -> Answer:
-        if request.path.startswith(_v1.PATH + "/"):
-            if not request.authenticated:
-                return _v1.unauthorized()
-            return _v1.answer(self._gateway, request, self.base_url)
-        if request.path == _v2.PATH + "/openapi.yaml" and request.method == "GET":
-            return _v2.document()
-        if request.path.startswith(_v2.PATH + "/"):
-            if not request.authenticated:
-                return _v2.unauthorized(self._v2_errors)
-            return _v2.answer(self._gateway, request, self._v2_errors)
-        return _v1.not_found_page()
+        # In another container this machine has another name than here.
+        scheme, _, here = self._url.partition("://")
+        url = f"{scheme}://{request.headers.get('host') or here}"
+        return true_answer(self._gateway, request, url, self._v2_errors)
 
     def _allowed(self, credentials: tuple[bytes, bytes] | None) -> bool:
         if credentials is None:
@@ -840,13 +825,6 @@ class BaseSimulator:
             bool(given) if wanted is None else hmac.compare_digest(given, wanted.encode())
             for given, wanted in zip(credentials, (username, password), strict=True)
         )
-
-
-def _as_asked_for(request: ReceivedRequest, answer: Answer) -> Answer:
-    """JSON has the vendor's media type when that was asked for."""
-    if answer.headers.get("Content-Type") == "application/json" and accepts(request, _v1.MEDIA_TYPE):
-        return attrs.evolve(answer, headers={**answer.headers, "Content-Type": _v1.MEDIA_TYPE})
-    return answer
 
 
 class Simulator(BaseSimulator):

@@ -56,6 +56,11 @@ def test_a_send_is_answered_201_with_an_array_of_one_id_and_its_location(sim: Si
     V1.check("send_message", response)
 
 
+def test_a_location_uses_the_name_the_client_uses(sim: Simulator, v1: httpx.Client) -> None:
+    response = v1.post("/messages", json=MESSAGE, headers={"Host": "sms.test:8024"})
+    assert response.headers["location"] == f"http://sms.test:8024/rest/gateway/messages/{FIRST}"
+
+
 def test_ids_do_not_survive_being_read_as_floating_point_numbers(v1: httpx.Client) -> None:
     [message_id] = v1.post("/messages", json=MESSAGE).json()
     assert int(float(message_id)) != message_id
