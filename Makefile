@@ -6,6 +6,10 @@ BIN := .venv/bin
 # Python never writes bytecode beside generated/: the lock hashes that tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
+# Read by the shell from its environment: a name may have blanks, quotes and letters of any alphabet.
+export SPEC
+SPEC_OPTIONS = $(if $(JSON),--json) $(if $(API),--api '$(API)') $(if $(SPEC),-- "$$SPEC")
+
 .PHONY: bench-ledger crash-test help simulate demo demo-v2 test test-fast check regenerate check-generated cassettes update-spec diff-spec upgrade-generator bench soak docs pictures clean
 
 help:  ## list the targets
@@ -54,10 +58,10 @@ check-generated: .venv/.installed  ## fail if generated/ differs from what the p
 	@$(BIN)/python -m scripts.pipeline.regenerate --check
 
 update-spec: .venv/.installed  ## take over a document the vendor changed, all or nothing (SPEC=file or URL; default: the vendor's)
-	@$(BIN)/python -m scripts.pipeline.update_spec $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+	@$(BIN)/python -m scripts.pipeline.update_spec $(SPEC_OPTIONS)
 
-diff-spec: .venv/.installed  ## the same report without touching anything; fails on a breaking change (SPEC=..., JSON=1)
-	@$(BIN)/python -m scripts.pipeline.update_spec --diff $(if $(SPEC),'$(SPEC)') $(if $(JSON),--json)
+diff-spec: .venv/.installed  ## the same report without touching anything; fails on a breaking change (SPEC=..., JSON=1, API=gateway-v1|sms-v2)
+	@$(BIN)/python -m scripts.pipeline.update_spec --diff $(SPEC_OPTIONS)
 
 upgrade-generator: .venv/.installed  ## show what the newest generator and formatter would change in generated/
 	@$(BIN)/python -m scripts.pipeline.upgrade_generator

@@ -1,4 +1,4 @@
-"""Holding generated code to the contract. Run with the path of a generated/, it prints as JSON what is missing there.
+"""Hold generated code to the contract. Run with the path of a generated/, it prints as JSON what is missing there.
 
 That is a process of its own, so that two versions of one package never meet.
 """
@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,17 @@ from uuid import UUID
 
 import attrs
 import httpx
+from attrs import evolve, frozen
 
 from .apis import APIS, ROOT
 from .contract import CALLBACKS, OPERATIONS, PACKAGES, Field, Operation, Shape
 from .convert import to_openapi3
-from .document import Document, SpecError, at, parse, resolve
+from .document import Document, SpecError, at, parse, raise_all, resolve
 from .overlay import actions_on
 from .schema_diff import Node, flat
 
 
-@dataclass(frozen=True)
+@frozen
 class Unmet:
     """A need that generated code does not meet. `schema` and `field` say where the document would have to say it."""
 
@@ -61,12 +61,12 @@ def unmet(generated: Path) -> list[Unmet]:
 
 def hold(built: Path, root: Path) -> None:
     """Refuse what was built in `built` to take the place of what is in `root` when the facade could not use it."""
-    for need in unmet(built / "generated"):
-        raise SpecError("scripts/pipeline/contract.py", explain(need, root / "openapi", built / "openapi"))
+    needs = [explain(need, root / "openapi", built / "openapi") for need in unmet(built / "generated")]
+    raise_all([SpecError("scripts/pipeline/contract.py", need) for need in needs])
 
 
 def explain(need: Unmet, before: Path, after: Path) -> str:
-    """An unmet need on one line: the method, the place in the document, and the overlay actions that shape it.
+    """An unmet need on one line: the method, the location in the document, and the overlay actions that shape it.
 
     Args:
         need: What is not met.
@@ -76,15 +76,15 @@ def explain(need: Unmet, before: Path, after: Path) -> str:
     if not need.api:
         return str(need)
     api = next(api for api in APIS if api.name == need.api)
-    place = need.schema
+    location = need.schema
     for folder in (before, after):
-        place = _locate(parse((folder / api.product).read_bytes(), api.product), need) or place
+        location = _locate(parse((folder / api.product).read_bytes(), api.product), need) or location
     published = to_openapi3(parse((before / api.published).read_bytes(), api.published), "#")
     overlay = parse((before / api.overlay).read_bytes(), api.overlay)
     # An operation is shaped by most actions; the one that names it says enough.
-    shaped = f"{place}/operationId" if place.startswith("#/paths/") else place
+    shaped = f"{location}/operationId" if location.startswith("#/paths/") else location
     actions = actions_on(published, overlay, api.overlay, shaped) or [f"no action of {api.overlay}"]
-    return f"{need}; spec path {api.product}{place}, shaped by {', '.join(actions)}"
+    return f"{need}; spec path {api.product}{location}, shaped by {', '.join(actions)}"
 
 
 def _locate(document: Document, need: Unmet) -> str | None:
@@ -93,7 +93,7 @@ def _locate(document: Document, need: Unmet) -> str | None:
     if value is None or not need.field:
         return None
     found = flat(Node(document, need.schema, value)).properties.get(need.field)
-    return found.path if found else None
+    return found[-1].path if found else None
 
 
 class _AnyValue:
@@ -128,7 +128,7 @@ def _missing() -> Iterator[Unmet]:
         shapes = [*_of_shape(need, models, operation.sends, True), *_of_shape(need, models, operation.reads, False)]
         yield from shapes
         if not shapes:
-            yield from (replace(need, what=what) for what in _of_endpoint(operation, models))
+            yield from (evolve(need, what=what) for what in _of_endpoint(operation, models))
     for callback in CALLBACKS:
         models = importlib.import_module(f"{PACKAGES[callback.api]}.models")
         yield from _of_shape(Unmet(callback.api, callback.facade, "", "", ""), models, callback.reads, False)
@@ -137,34 +137,35 @@ def _missing() -> Iterator[Unmet]:
 def _of_shape(need: Unmet, models: Any, shape: Shape | None, sends: bool) -> Iterator[Unmet]:
     if shape is None:
         return
-    need = replace(need, schema=shape.schema)
+    need = evolve(need, schema=shape.schema)
     model = getattr(models, shape.model, None)
     if model is None:
-        yield replace(need, what=f"a class {models.__name__}.{shape.model}")
+        yield evolve(need, what=f"a class {models.__name__}.{shape.model}")
         return
     has = attrs.fields_dict(model)
     wanted = {field.attribute: field for field in shape.fields}
-    # An answer may say more than the facade reads.
+    # A response may have more fields than the facade reads; those that must be given can be anything.
     usable = {name for name, field in wanted.items() if name in has and _fits(field.type, str(has[name].type), sends)}
-    values = {name: _sample(wanted[name])[0] if name in usable else _AnyValue() for name in has if has[name].init}
+    given = [name for name in has if has[name].init and (name in usable or has[name].default is attrs.NOTHING)]
+    values = {name: _sample(wanted[name])[0] if name in usable else _AnyValue() for name in given}
     written = model(**values).to_dict()
     for name, field in wanted.items():
-        here = replace(
+        here = evolve(
             need,
             facade=f"{need.facade}({field.facade})" if sends else f"{need.facade}: {field.facade}",
             field=field.wire,
             what=f"{shape.model}.{name}: {field.type}",
         )
         if name not in has:
-            yield replace(here, what=f"{here.what}, and there is none")
+            yield evolve(here, what=f"{here.what}, and there is none")
         elif name not in usable:
-            yield replace(here, what=f"{here.what}, and it is {has[name].type}")
+            yield evolve(here, what=f"{here.what}, and it is {has[name].type}")
         elif written.get(field.wire) != _sample(field)[1]:
-            yield replace(here, what=f"{here.what}, called {field.wire!r} on the wire")
+            yield evolve(here, what=f"{here.what}, called {field.wire!r} on the wire")
     for name, attribute in has.items():
         if sends and name not in wanted and attribute.init and attribute.default is attrs.NOTHING:
             what = f"to fill {shape.model}.{name}: {attribute.type}, which is required and the facade does not know"
-            yield replace(need, field=name, what=what)
+            yield evolve(need, field=name, what=what)
 
 
 def _filled(shape: Shape) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _fits(wanted: str, found: str, sends: bool) -> bool:
 
 
 def _of_endpoint(operation: Operation, models: Any) -> Iterator[str]:
-    """Drive the generated sender against a transport that answers as the gateway would."""
+    """Drive the generated sender against a transport that responds as the gateway would."""
     package = PACKAGES[operation.api]
     name = f"{package}.api.messages.{operation.generated}"
     try:
@@ -198,17 +199,17 @@ def _of_endpoint(operation: Operation, models: Any) -> Iterator[str]:
         model = getattr(models, operation.sends.model)
         arguments["body"] = model(**{field.attribute: _sample(field)[0] for field in operation.sends.fields})
     item: Any = _filled(operation.reads) if operation.reads else 7
-    answer = [item] if operation.listed else item
+    response = [item] if operation.listed else item
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        return httpx.Response(operation.success, json=answer)
+        return httpx.Response(operation.success, json=response)
 
     base = "https://gateway.invalid/base"
     client = importlib.import_module(package).Client(base_url=base)
     client.set_httpx_client(httpx.Client(base_url=base, transport=httpx.MockTransport(handle)))
-    parsed: Any = answer
+    parsed: Any = response
     try:
         parsed = send(client=client, **arguments).parsed
     except Exception as error:  # noqa: BLE001 - whatever it raises
@@ -218,9 +219,9 @@ def _of_endpoint(operation: Operation, models: Any) -> Iterator[str]:
         # It knows the status and looks for more than the sample has; what the facade reads was checked before.
     yield from _of_request(operation, seen[0])
     if parsed is None:
-        yield f"an answer {operation.success}, and there is none"
+        yield f"a response {operation.success}, and there is none"
     elif isinstance(parsed, list) != operation.listed:
-        yield f"an answer that is {'' if operation.listed else 'not '}a list"
+        yield f"a response that is {'' if operation.listed else 'not '}a list"
 
 
 def _of_request(operation: Operation, request: httpx.Request) -> Iterator[str]:
@@ -241,4 +242,4 @@ def _of_request(operation: Operation, request: httpx.Request) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([asdict(found) for found in _missing()]))
+    print(json.dumps([attrs.asdict(found) for found in _missing()]))

@@ -6,14 +6,15 @@ conformance.py holds generated code to it, and reports name by it which method a
 from __future__ import annotations
 
 import keyword
-from dataclasses import dataclass
+
+from attrs import frozen
 
 from .apis import APIS
 from .document import operation_name, wire_path
 from .schema_diff import Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Field:
     """One field or parameter: its name on the wire, its type in the generated code, its name in the facade."""
 
@@ -28,7 +29,7 @@ class Field:
         return f"{name}_" if keyword.iskeyword(name) else name
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """A generated class, the schema of the OpenAPI document it comes from, and the fields the facade sends or reads."""
 
@@ -37,11 +38,11 @@ class Shape:
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Operation:
     """One operation: what the vendor calls it, what the generator makes of it, what the facade offers.
 
-    `listed`: the answer is a list of what is read; without `reads` of bare ids.
+    `listed`: the response is a list of what is read; without `reads`, of bare ids.
     """
 
     api: str
@@ -56,9 +57,9 @@ class Operation:
     listed: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Callback:
-    """What the gateway posts to us, and the noun of the facade it becomes."""
+    """What the gateway posts to us, and the model of the facade it becomes."""
 
     api: str
     facade: str
@@ -206,23 +207,26 @@ CALLBACKS = (
 )  # fmt: skip
 
 
-# From a place in the document to the facade ------------------------------------------------------------------------
+# From a location in the document to the facade ---------------------------------------------------------------------
 
 
-def surface(api: str, place: Location) -> str | None:
-    """What of the facade stands at a place of the document: "Modica.send(mask=)"; None if nothing does."""
-    if not place.operation:
+def surface(api: str, location: Location) -> str | None:
+    """What of the facade depends on a location of the document: "Modica.send(mask)"; None if nothing does."""
+    if not location.operation:
         return "every call"
-    kind, _, rest = place.part.partition(" ")
-    field = place.field.replace("[]", "").lstrip(".")
+    kind, _, rest = location.part.partition(" ")
+    field = location.field.replace("[]", "").lstrip(".")
     if kind == "callback":
+        name, _, part = rest.partition(" ")
         for callback in CALLBACKS:
-            if (callback.api, callback.name) == (api, rest.partition(" ")[0]):
-                return _read(callback.facade, callback.reads, field)
+            if (callback.api, callback.name) == (api, name):
+                if part.startswith(("header", "query")):
+                    return None
+                return callback.facade if part else _received(callback.facade, callback.reads, field)
         return None
     for operation in OPERATIONS:
         name = operation_name(operation.method, wire_path(operation.path))
-        if (operation.api, name) == (api, wire_path(place.operation)):
+        if (operation.api, name) == (api, wire_path(location.operation)):
             return _of_operation(operation, kind, rest, field)
     return None
 
@@ -234,12 +238,12 @@ def _of_operation(operation: Operation, kind: str, status: str, field: str) -> s
         return _argument(operation.facade, operation.parameters, field)
     if kind == "request" and operation.sends and field:
         return _argument(operation.facade, operation.sends.fields, field)
-    if kind == "answer" and status != str(operation.success):
+    if kind == "response" and status != str(operation.success):
         return f"{operation.facade}: GatewayError"
     if field.startswith("header "):
         return f"{operation.facade}: SubmittedMessage.location" if field == "header location" else None
-    if kind == "answer" and operation.reads:
-        return _read(operation.facade, operation.reads, field)
+    if kind == "response" and operation.reads:
+        return _received(operation.facade, operation.reads, field)
     return operation.facade
 
 
@@ -247,7 +251,7 @@ def _argument(facade: str, fields: tuple[Field, ...], wire: str) -> str | None:
     return next((f"{facade}({field.facade})" for field in fields if field.wire == wire.partition(".")[0]), None)
 
 
-def _read(facade: str, shape: Shape, wire: str) -> str | None:
+def _received(facade: str, shape: Shape, wire: str) -> str | None:
     if not wire:
         return facade
     return next((f"{facade}: {field.facade}" for field in shape.fields if field.wire == wire.partition(".")[0]), None)

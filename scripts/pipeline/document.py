@@ -1,16 +1,19 @@
-"""A vendor's document: reading and writing it, holding it to its rules, laying an overlay over it.
+"""A vendor's document: reading and writing it, validating it, pointing into it. Pure: no files, no network.
 
-parse -> validate -> convert.to_openapi3 -> apply_overlay -> validate -> check_names. Pure: no files, no network. What
-is not understood is refused, in one way: SpecError, which names the place and the cause.
+What is not understood is refused in one way: SpecError, which names every location and the cause.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import yaml
+from jsonschema.exceptions import SchemaError
+from openapi_schema_validator import OAS30Validator, OAS31Validator
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 Document = dict[str, Any]
@@ -18,41 +21,79 @@ _ANNOTATIONS = frozenset(
     {"description", "title", "summary", "example", "examples", "externalDocs", "termsOfService", "contact", "license"}
 )
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+# The keys below which names stand instead of keywords: a property may be called "description".
+_NAMES = frozenset(
+    {"paths", "definitions", "properties", "responses", "parameters", "headers", "securityDefinitions", "schemas",
+     "requestBodies", "securitySchemes", "content", "callbacks"}
+)  # fmt: skip
 
 
 class SpecError(Exception):
     """A document, or an overlay, that cannot be used as it is.
 
     Attributes:
-        where: The place: a file with a JSON pointer, a line, or the number and target of an overlay action.
+        where: The location: a file with a JSON pointer, a line, or the number and target of an overlay action.
         why: The cause, and what to do about it.
+        problems: Everything that must be corrected, one line each; the first is that of `where` and `why`.
     """
 
-    def __init__(self, where: str, why: str) -> None:
+    def __init__(self, where: str, why: str, more: tuple[str, ...] = ()) -> None:
         self.where = where
         self.why = " ".join(why.split())
-        super().__init__(f"{where}: {self.why}")
+        self.problems = (f"{where}: {self.why}", *more)
+        super().__init__(where, why, more)
+
+    def __str__(self) -> str:
+        return self.problems[0] + (f" (the first of {len(self.problems)} problems)" if self.problems[1:] else "")
+
+
+@contextmanager
+def collecting(errors: list[SpecError]) -> Iterator[None]:
+    """Note a SpecError and go on, to report it together with what else is wrong."""
+    try:
+        yield
+    except SpecError as error:
+        errors.append(error)
+
+
+def raise_all(errors: list[SpecError]) -> None:
+    """Raise what was collected, if anything, as one error."""
+    if errors:
+        problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+        raise SpecError(errors[0].where, errors[0].why, tuple(problems)[1:])
+
+
+# Pointing into a document ------------------------------------------------------------------------------------------
 
 
 def at(where: str, *keys: str | int) -> str:
-    """Extend the place `where` ("file#/a/b") by keys, escaped as a JSON pointer."""
+    """Extend the location `where` ("file#/a/b") by keys, escaped as a JSON pointer."""
     return "/".join([where, *(str(key).replace("~", "~0").replace("/", "~1") for key in keys)])
 
 
+def resolve(reference: str, document: Document) -> Any:
+    """The value at a JSON pointer ("#/a/b") of a document; None if there is none."""
+    node: Any = document
+    for token in reference[2:].split("/"):
+        key = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list):
+            node = node[int(key)] if key.isdecimal() and int(key) < len(node) else None
+        else:
+            node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
 def is_annotation(key: str) -> bool:
-    """Is what stands under this keyword there for people, without a meaning for programs known here?"""
-    return key in _ANNOTATIONS or key.startswith("x-")
+    """Is this keyword for people, not for validation? Of the extensions, x-nullable alone says something of values."""
+    return key in _ANNOTATIONS or (key.startswith("x-") and key != "x-nullable")
 
 
-def known(node: Any, where: str, *keys: str) -> None:
-    """Refuse a node that says anything but `keys` and extensions: what is not understood must not get lost."""
-    if not isinstance(node, dict):
-        raise SpecError(where, "must be an object")
-    for key in node:
-        if key not in keys and not key.startswith("x-"):
-            raise SpecError(
-                at(where, key), "unknown here: teach scripts/pipeline/convert.py to carry it over, or take it out"
-            )
+def below(node: Document, key: str, names: bool) -> bool:
+    """Are the keys of `node[key]` names? `names` says whether those of `node` are."""
+    if names:
+        # callbacks: a name, then an address, then what a path is; both of these are names.
+        return isinstance(node[key], dict) and any("{$" in inner or "://" in inner for inner in node[key])
+    return key in _NAMES
 
 
 def operation_name(method: str, path: str) -> str:
@@ -61,8 +102,31 @@ def operation_name(method: str, path: str) -> str:
 
 
 def wire_path(path: str) -> str:
-    """A path as the wire knows it: what its parameters are called is no matter."""
-    return "/".join("{}" if part.startswith("{") and part.endswith("}") else part for part in path.split("/"))
+    """A path as it is on the wire: the names of its parameters do not matter."""
+    return re.sub(r"\{[^/{}]*\}", "{}", path)
+
+
+def known(node: Any, where: str, *keys: str) -> None:
+    """Refuse a node that says anything but `keys` and extensions: what is not understood must not get lost."""
+    if not isinstance(node, dict):
+        raise SpecError(where, f"must be an object, and it is {_shown(node)}")
+    unknown = [key for key in node if key not in keys and not key.startswith("x-")]
+    raise_all([SpecError(at(where, key), UNKNOWN) for key in unknown])
+
+
+UNKNOWN = "unknown here: teach scripts/pipeline/ to carry it over, or take it out"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def as_text(value: Any) -> str:
+    """A JSON value as text: equal for what is equal in JSON, where 1 is 1.0 and neither is true."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True)
 
 
 # Reading and writing -----------------------------------------------------------------------------------------------
@@ -142,12 +206,16 @@ def dump(document: Document) -> str:
 
 # Validation --------------------------------------------------------------------------------------------------------
 
-
 _VALIDATORS: dict[str, Any] = {
     "2.0": OpenAPIV2SpecValidator,
     "3.0": OpenAPIV30SpecValidator,
     "3.1": OpenAPIV31SpecValidator,
 }
+# What a default value is held to: the keywords of its own schema that need no other.
+_OF_A_VALUE = frozenset(
+    {"type", "enum", "nullable", "format", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf",
+     "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems"}
+)  # fmt: skip
 
 
 def version_of(document: Document, where: str) -> str:
@@ -160,84 +228,134 @@ def version_of(document: Document, where: str) -> str:
 
 
 def validate(document: Document, where: str) -> None:
-    """Refuse a document that does not follow its version of Swagger or OpenAPI, or refers to what is not in it."""
-    validator = _VALIDATORS[version_of(document, where)]
-    _check_references(document, document, where)
-    try:
-        error = next(iter(validator(document).iter_errors()), None)
-    except RecursionError:
-        raise
-    except Exception as stumble:
-        # The validator goes on after what it has found wrong, and falls over it.
-        raise SpecError(where, f"not a valid document: {type(stumble).__name__} {stumble}") from stumble
-    if error is not None:
-        while error.context:  # "not valid under any of ...": the branch that got furthest says what is wrong
-            error = max(error.context, key=lambda branch: (len(branch.absolute_path), "$ref" not in branch.message))
-        raise SpecError(at(where, *error.absolute_path), f"not a valid document: {error.message[:300]}")
-    _check_security(document, where)
+    """Refuse a document that does not follow its version of Swagger or OpenAPI, with everything that is wrong in it.
+
+    The structure is openapi-spec-validator's to judge. The rules that a structure cannot express are checked here: that
+    package names no location for them, and follows every reference to its end.
+    """
+    version = version_of(document, where)
+    objects = list(_walk(document, where))
+    raise_all([*_structure(document, where, version), *_references(objects, document), *_text(objects)])
+    raise_all([*_schemas(objects, version), *_defaults(objects, version), *_operations(document, where)])
 
 
-def _check_security(document: Document, where: str) -> None:
-    schemes = document.get("securityDefinitions", document.get("components", {}).get("securitySchemes", {}))
-    places = [(where, document)]
-    for path, item in document.get("paths", {}).items():
-        places += [(at(where, "paths", path, method), item[method]) for method in METHODS if method in item]
-    for here, node in places:
-        for requirement in node.get("security", []):
-            for name in requirement:
-                if name not in schemes:
-                    raise SpecError(at(here, "security"), f"{name!r} is not one of the document's security schemes")
-
-
-def _check_references(node: Any, document: Document, where: str) -> None:
-    if isinstance(node, dict):
-        reference = node.get("$ref")
-        if isinstance(reference, str) and not (reference.startswith("#/") and resolve(reference, document) is not None):
-            raise SpecError(at(where, "$ref"), f"{reference!r} is not in this document")
-        for key, value in node.items():
-            _check_references(value, document, at(where, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            _check_references(value, document, at(where, index))
-
-
-def resolve(reference: str, document: Document) -> Any:
-    """What stands at a JSON pointer ("#/a/b") of a document; None if nothing does."""
-    node: Any = document
-    for token in reference[2:].split("/"):
-        key = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list):
-            node = node[int(key)] if key.isdecimal() and int(key) < len(node) else None
-        else:
-            node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def check_names(document: Document, where: str) -> None:
-    """Refuse an OpenAPI document in which the generator would have to invent a name."""
-    for path, item in document["paths"].items():
-        for method in filter(item.__contains__, METHODS):
-            operation, here = item[method], at(where, "paths", path, method)
-            if not operation.get("operationId") or len(operation.get("tags", [])) != 1:
-                raise SpecError(here, "needs an operationId and one tag: add them in the overlay")
-            for place in ("parameters", "requestBody", "responses"):
-                _check_titles(operation.get(place), at(here, place))
-    for kind, components in document.get("components", {}).items():
-        for name, component in components.items():
-            inner = {**component, "title": name} if kind == "schemas" else component
-            _check_titles(inner, at(where, "components", kind, name))
-
-
-def _check_titles(node: Any, where: str, inside_all_of: bool = False) -> None:
+def _walk(node: Any, where: str, names: bool = False) -> Iterator[tuple[Document, str, bool]]:
+    """Every object of a document outside its annotations: the object, its location, and whether its keys are names."""
     if isinstance(node, list):
         for index, value in enumerate(node):
-            _check_titles(value, at(where, index), inside_all_of)
+            yield from _walk(value, at(where, index))
     elif isinstance(node, dict):
-        if isinstance(node.get("properties"), dict):
-            if not (inside_all_of or node.get("title")):
-                raise SpecError(where, "an object without a name: give it a title in the overlay")
-            for name, value in node["properties"].items():
-                _check_titles(value, at(where, "properties", name))
+        yield node, where, names
         for key, value in node.items():
-            if key not in ("properties", "example", "examples", "default", "enum"):
-                _check_titles(value, at(where, key), key == "allOf")
+            if names or not (is_annotation(key) or key in ("default", "enum", "const")):
+                yield from _walk(value, at(where, key), below(node, key, names))
+
+
+_Objects = list[tuple[Document, str, bool]]
+
+
+def _structure(document: Document, where: str, version: str) -> Iterator[SpecError]:
+    for error in _VALIDATORS[version].schema_validator.iter_errors(document):
+        yield _invalid(where, error)
+
+
+def _invalid(where: str, error: Any) -> SpecError:
+    while error.context:  # "not valid under any of ...": the branch that got furthest says what is wrong
+        error = max(error.context, key=lambda branch: (len(branch.absolute_path), "$ref" not in branch.message))
+    found = "" if repr(error.instance) in error.message else f" (found {_shown(error.instance)})"
+    return SpecError(at(where, *error.absolute_path), f"not a valid document: {error.message[:300]}{found}")
+
+
+def _references(objects: _Objects, document: Document) -> Iterator[SpecError]:
+    for node, where, names in objects:
+        if names or not isinstance(node.get("$ref"), str):
+            continue
+        seen: list[Any] = []
+        target: Any = node
+        while isinstance(target, dict) and isinstance(reference := target.get("$ref"), str):
+            seen.append(target)
+            target = resolve(reference, document) if reference.startswith("#/") else None
+            if target is None:
+                yield SpecError(at(where, "$ref"), f"{reference!r} is not in this document")
+            elif any(target is other for other in seen):
+                yield SpecError(at(where, "$ref"), f"{reference!r} refers to itself in a circle")
+                break
+
+
+def _text(objects: _Objects) -> Iterator[SpecError]:
+    """Half a surrogate pair, which no file can hold; in annotations it does no harm."""
+    for node, where, names in objects:
+        for key, value in node.items():
+            if not names and is_annotation(key):
+                continue
+            if any(isinstance(text, str) and not text.isascii() and not _encodes(text) for text in (key, value)):
+                yield SpecError(at(where, key), f"not a valid document: {_shown(value)} has half a surrogate pair")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _schemas(objects: _Objects, version: str) -> Iterator[SpecError]:
+    """What OpenAPI 3.1 leaves to JSON Schema."""
+    if version != "3.1":
+        return
+    for node, where, names in objects:
+        schemas = node if where.endswith("#/components/schemas") else {} if names else {"schema": node.get("schema")}
+        for name, schema in schemas.items():
+            try:
+                OAS31Validator.check_schema(schema if schema is not None else {})
+            except SchemaError as error:
+                yield _invalid(at(where, name), error)
+
+
+def _defaults(objects: _Objects, version: str) -> Iterator[SpecError]:
+    validator = OAS31Validator if version == "3.1" else OAS30Validator
+    for node, where, names in objects:
+        if names or "default" not in node:
+            continue
+        schema = {key: node[key] for key in _OF_A_VALUE & node.keys()}
+        for error in validator(schema, format_checker=validator.FORMAT_CHECKER).iter_errors(node["default"]):
+            yield _invalid(at(where, "default"), error)
+
+
+def _operations(document: Document, where: str) -> Iterator[SpecError]:
+    """Rules across an operation: names that must be unique, parameters of the path, security schemes."""
+    schemes = document.get("securityDefinitions", document.get("components", {}).get("securitySchemes", {}))
+    yield from _requirements(document, where, schemes)
+    names: set[str] = set()
+    for path, item in document.get("paths", {}).items():
+        for method in filter(item.__contains__, METHODS):
+            operation, here = item[method], at(where, "paths", path, method)
+            yield from _requirements(operation, here, schemes)
+            if (name := operation.get("operationId")) in names:
+                yield SpecError(at(here, "operationId"), f"not a valid document: {name!r} is not unique")
+            names |= {name} if name else set()
+            yield from _parameters([item, operation], document, path, here)
+
+
+def _requirements(node: Document, where: str, schemes: Document) -> Iterator[SpecError]:
+    for requirement in node.get("security", []):
+        for name in requirement:
+            if name not in schemes:
+                yield SpecError(at(where, "security"), f"{name!r} is not one of the document's security schemes")
+
+
+def _parameters(owners: list[Document], document: Document, path: str, where: str) -> Iterator[SpecError]:
+    inside = set(re.findall(r"\{([^/{}]*)\}", path))
+    declared: set[str] = set()
+    for owner in owners:
+        seen = set()
+        for node in owner.get("parameters", []):
+            parameter = resolve(node["$ref"], document) if "$ref" in node else node
+            key = (parameter.get("in"), parameter.get("name"))
+            if key in seen:
+                yield SpecError(at(where, "parameters"), f"not a valid document: {key[0]} {key[1]!r} is there twice")
+            seen.add(key)
+        declared |= {name for kind, name in seen if kind == "path"}
+    for name in sorted(inside ^ declared):
+        why = "has no parameter that describes it" if name in inside else "is not in the path"
+        yield SpecError(where, f"not a valid document: path parameter {name!r} {why}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import time
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -25,8 +25,13 @@ def name_of(source: str) -> str:
 def read(source: str, seconds: float = SECONDS) -> bytes:
     """Read a file, or an https address (http on this machine only).
 
+    Args:
+        source: A path or an address.
+        seconds: The deadline of a whole fetch: name look-up, redirects, headers and body.
+
     Raises:
-        SpecError: it cannot be read, is larger than 4 MiB, is cut short or took longer than `seconds`.
+        SpecError: it cannot be read, is larger than 4 MiB, is cut short or took longer than `seconds`, or it is a web
+            page or compressed instead of a document.
     """
     name = name_of(source)
     try:
@@ -38,6 +43,10 @@ def read(source: str, seconds: float = SECONDS) -> bytes:
         raise SpecError(name, f"cannot be read: {getattr(error, 'reason', None) or error}") from error
     if len(data) > MAX_BYTES:
         raise SpecError(name, f"is larger than {MAX_BYTES // 1024**2} MiB: that is no such document")
+    if data.startswith(b"\x1f\x8b"):
+        raise SpecError(name, "is compressed with gzip, which was not asked for: unpack it, and give the file")
+    if data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        raise SpecError(name, "is a web page (HTML) and not a document: perhaps a login or an error page")
     return data
 
 
@@ -69,17 +78,34 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(address: str, seconds: float) -> bytes:
+    """Fetch in a thread that is left behind at the deadline: a time-out of urllib is for one wait on the socket."""
     _check(address)
-    deadline = time.monotonic() + seconds
-    data: bytes = b""
-    with urllib.request.build_opener(_Redirects).open(address, timeout=seconds) as answer:
-        while chunk := answer.read1(64 * 1024):
+    outcome: list[bytes | Exception] = []
+
+    def fetch() -> None:
+        try:
+            outcome.append(_body(address, seconds))
+        except Exception as error:  # noqa: BLE001 - raised below, in the thread that asked
+            outcome.append(error)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"took longer than {seconds:g} seconds")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _body(address: str, seconds: float) -> bytes:
+    data = bytearray()
+    with urllib.request.build_opener(_Redirects).open(address, timeout=seconds) as response:
+        while chunk := response.read1(64 * 1024):
             data += chunk
             if len(data) > MAX_BYTES:
-                return data
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"took longer than {seconds:g} seconds")
-        whole = answer.headers.get("Content-Length")
-        if whole is not None and int(whole) != len(data):
+                break
+        whole = response.headers.get("Content-Length")
+        if whole is not None and int(whole) > len(data) <= MAX_BYTES:
             raise ValueError(f"cut short: {len(data)} of {whole} bytes came")
-    return data
+    return bytes(data)

@@ -1,7 +1,8 @@
-"""Which parts of a document are words and which are facts; the vendor's words are never kept, only recognised.
+"""The texts of a document: the vendor's are never kept, only recognised. Pure.
 
-The files in openapi/published/ state the vendor's facts in this project's words. A fingerprint of each of the vendor's
-own texts lets a later document be told "reworded here" without a copy of the text. Pure.
+The files in openapi/published/ state the vendor's facts in this project's own prose. A fingerprint of each of the
+vendor's texts (descriptions, titles, examples, extensions) lets a later document be told "reworded here" without a copy
+of the text.
 """
 
 from __future__ import annotations
@@ -12,18 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from .apis import OWN_HOST, WHITE_LABELS
-from .document import Document, at, is_annotation
-
-# The keys below which names stand instead of keywords: a property may be called "description".
-_NAMES = frozenset(
-    {"paths", "definitions", "properties", "responses", "parameters", "headers", "securityDefinitions", "schemas",
-     "requestBodies", "securitySchemes", "content", "callbacks"}
-)  # fmt: skip
+from .apis import canonical_address
+from .document import Document, as_text, at, below, is_annotation
 
 
 def texts(document: Document) -> dict[str, Any]:
-    """Every word of a document by its JSON pointer; items of lists count by their name, so that order is no matter."""
+    """Every annotation of a document by its JSON pointer; items of lists count by their name, whatever their order."""
     return dict(_texts(document, "#", names=False))
 
 
@@ -39,51 +34,41 @@ def _texts(node: Any, where: str, names: bool) -> Iterator[tuple[str, Any]]:
                 yield from _texts(value, at(where, key), below(node, key, names))
 
 
-def below(node: Document, key: str, names: bool) -> bool:
-    """Are the keys of `node[key]` names? `names` says whether those of `node` are."""
-    if names:
-        # callbacks: a name, then an address, then what a path is; both of these are names.
-        return isinstance(node[key], dict) and any("{$" in inner or "://" in inner for inner in node[key])
-    return key in _NAMES
-
-
 def tokens(items: list[Any]) -> list[str]:
-    """What to call each item of a list, whatever its place in it."""
-    result = []
-    rest = 0
+    """What to call each item of a list, independent of its position; no two have the same name."""
+    result: list[str] = []
     for item in items:
         if isinstance(item, dict) and isinstance(item.get("name"), str):
-            result.append(f"{item.get('in', '')}:{item['name']}")
-        elif isinstance(item, dict) and "$ref" in item:
-            result.append(str(item["$ref"]))
+            token = f"{item.get('in', '')}:{item['name']}"
         else:
-            result.append(str(rest))
-            rest += 1
+            token = str(item["$ref"]) if isinstance(item, dict) and "$ref" in item else ""
+        number = sum(other.rpartition("#")[0] == token or other == token for other in result)
+        result.append(token if token and not number else f"{token}#{number}" if token else str(number))
     return result
 
 
-def fingerprint(word: Any) -> str:
-    """A text that only its author can recognise; how it is wrapped does not matter."""
-    text = " ".join(word.split()) if isinstance(word, str) else json.dumps(word, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def fingerprint(text: Any) -> str:
+    """A hash that only the author of a text can recognise; how it is wrapped does not matter."""
+    plain = " ".join(text.split()) if isinstance(text, str) else json.dumps(text, sort_keys=True)
+    return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def fingerprints(document: Document) -> dict[str, str]:
-    """The fingerprint of every word of a document, by its JSON pointer."""
-    return {pointer: fingerprint(word) for pointer, word in texts(document).items()}
+    """The fingerprint of every text of a document, by its JSON pointer."""
+    return {pointer: fingerprint(text) for pointer, text in texts(document).items()}
 
 
 def reworded(old: Document, new: Document, known: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
-    """Where `new` has words that are neither those of `old` nor those last seen at the vendor (`known`).
+    """Where `new` has texts that are neither those of `old` nor those last seen at the vendor (`known`).
 
     Yields:
-        The JSON pointer, what happened there, and the new words (None when they are gone). Places that are new or gone
+        The JSON pointer, what happened there, and the new text (None when it is gone). Objects that are new or gone
         altogether are not in it: those are facts.
     """
     before, after = texts(old), texts(new)
-    places = _places(old) & _places(new)
+    objects = _objects(old) & _objects(new)
     for pointer in sorted({*before, *after, *known}):
-        if pointer.rpartition("/")[0] not in places:
+        if pointer.rpartition("/")[0] not in objects:
             continue
         now = fingerprint(after[pointer]) if pointer in after else None
         if now in (known.get(pointer), fingerprint(before[pointer]) if pointer in before else None):
@@ -92,8 +77,8 @@ def reworded(old: Document, new: Document, known: Mapping[str, str]) -> Iterator
         yield pointer, what, after.get(pointer)
 
 
-def _places(document: Document) -> set[str]:
-    """The JSON pointers of every object of a document, as `words` spells them."""
+def _objects(document: Document) -> set[str]:
+    """The JSON pointers of every object of a document, as `texts` has them."""
 
     def walk(node: Any, where: str) -> Iterator[str]:
         if isinstance(node, list):
@@ -108,18 +93,16 @@ def _places(document: Document) -> set[str]:
 
 
 def restate(theirs: Document, ours: Document) -> Document:
-    """The vendor's facts in our words: where we have none yet nothing is said, and nothing of theirs is taken over.
+    """The vendor's facts in our prose: where we have none yet nothing is said, and nothing of theirs is taken over.
 
     Keys and lists keep the order they have here, so that the difference to what was there is what changed.
     """
     result: Document = _restate(theirs, ours, "", names=False)
     result["info"].setdefault("title", "Modica")
-    if theirs.get("host") in WHITE_LABELS:
-        result["host"] = OWN_HOST
+    if "host" in result:
+        result["host"] = urlsplit(canonical_address(f"{result['schemes'][0]}://{result['host']}")).netloc
     for server in result.get("servers", []):
-        address = urlsplit(server["url"])
-        if address.hostname in WHITE_LABELS:
-            server["url"] = address._replace(netloc=OWN_HOST).geturl()
+        server["url"] = canonical_address(server["url"])
     return result
 
 
@@ -139,13 +122,15 @@ def _restate(theirs: Any, ours: Any, key: str, names: bool) -> Any:
             result[name] = _restate(theirs[name], ours.get(name), name, below(theirs, name, names))
             if names and key == "responses" and "$ref" not in theirs[name]:
                 # The one description that must be there.
-                result[name] = {"description": f"Answer {name}.", **result[name]}
+                result[name] = {"description": f"Response {name}.", **result[name]}
     return result
 
 
 def _restate_list(theirs: list[Any], ours: list[Any]) -> list[Any]:
     if not any(isinstance(item, dict) for item in theirs):
-        return [*(item for item in ours if item in theirs), *(item for item in theirs if item not in ours)]
+        kept, told = ({as_text(item) for item in items} for items in (theirs, ours))
+        new = [item for item in theirs if as_text(item) not in told]
+        return [*(item for item in ours if as_text(item) in kept), *new]
     before = dict(zip(tokens(ours), ours, strict=True))
     after = dict(zip(tokens(theirs), theirs, strict=True))
     order = [*(token for token in before if token in after), *(token for token in after if token not in before)]

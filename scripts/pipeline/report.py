@@ -1,13 +1,16 @@
-"""What a new document means for the facade, in words a person acts on and in JSON. Pure."""
+"""What a new document means for the facade, in sentences to act on and in JSON. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from attrs import asdict, field, frozen
 
 from .contract import surface
 from .schema_diff import Change, Location, Rating
+
+_MAX_TOUCHED = 12  # of a change that is felt in many places
 
 # What to do about a kind of change: when it breaks something, and when it does not.
 ADVICE: dict[str, tuple[str, str]] = {
@@ -37,8 +40,8 @@ ADVICE: dict[str, tuple[str, str]] = {
         "nothing, unless the facade should promise more than before",
     ),
     "limit": (
-        "make the facade refuse what is now too much (_calls.py), and correct the limit where docstrings quote it",
-        "correct the limit where the facade refuses (_calls.py) or its docstrings quote it",
+        "make the facade refuse what is now too much (_arguments.py), and correct the limit where docstrings quote it",
+        "correct the limit where the facade refuses (_arguments.py) or its docstrings quote it",
     ),
     "enum": (
         "look for the value in models.py (DeliveryStatus) and in what users may wait for; tell them",
@@ -65,7 +68,7 @@ ADVICE: dict[str, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """Everything to be said about one new document.
 
@@ -73,10 +76,12 @@ class Report:
         api: "gateway-v1" or "sms-v2".
         source: Where it was read.
         version: Its format and version.
-        digest: sha256 of its bytes.
-        changes: What changed, published against published.
-        redundant: Overlay actions for which it leaves nothing to do.
-        obstacles: Why it cannot be taken over, one line each.
+        digest: The SHA-256 of its bytes.
+        changes: What separates it from the published document, the worst first.
+        doubt: Why it may be a document of another service; "" without doubt.
+        redundant: Overlay actions with nothing left to do.
+        derived: Names that were given by rule.
+        obstacles: What keeps it from being taken over.
     """
 
     api: str
@@ -84,74 +89,83 @@ class Report:
     version: str
     digest: str
     changes: list[Change]
-    redundant: list[str] = field(default_factory=list)
-    obstacles: list[str] = field(default_factory=list)
+    doubt: str = ""
+    redundant: list[str] = field(factory=list)
+    derived: list[str] = field(factory=list)
+    obstacles: list[str] = field(factory=list)
 
     @property
     def breaking(self) -> bool:
-        """Is there a change that breaks something?"""
+        """Does any change break something?"""
         return any(change.rating is Rating.BREAKING for change in self.changes)
 
     @property
-    def unsurfaced(self) -> list[str]:
+    def not_offered(self) -> list[str]:
         """New operations and fields that the facade does not offer."""
         return [
-            f"{change.what} ({'; '.join(_spot(place) for place in change.places)})"
+            f"{change.what} ({'; '.join(map(_spot, change.locations))})"
             for change in self.changes
-            if change.kind == "new" and not any(surface(self.api, place) for place in change.places)
+            if change.kind == "new" and not _offered(self.api, change)
         ]
 
 
-def _spot(place: Location) -> str:
-    return ", ".join(filter(None, (place.operation, place.part, place.field)))
+def _spot(location: Location) -> str:
+    return ", ".join(filter(None, (location.operation, location.part, location.field)))
+
+
+def _offered(api: str, change: Change) -> list[str]:
+    return list(dict.fromkeys(filter(None, (surface(api, location) for location in change.locations))))
 
 
 def touched(api: str, change: Change) -> list[str]:
-    """What of the facade a change touches; if it touches nothing there, the places on the wire."""
-    offered = list(dict.fromkeys(filter(None, (surface(api, place) for place in change.places))))
-    return offered or [f"{_spot(place)}, not in the facade" for place in change.places]
+    """What of the facade a change touches; if it touches nothing there, the locations on the wire."""
+    found = _offered(api, change) or [f"{_spot(location)}, not in the facade" for location in change.locations]
+    more = len(found) - _MAX_TOUCHED
+    return [*found[:_MAX_TOUCHED], f"{more} more"] if more > 0 else found
 
 
 def advice(api: str, change: Change) -> str:
     """What to do about a change."""
     breaking = change.rating is Rating.BREAKING
-    if change.kind == "field-gone" and not any(surface(api, place) for place in change.places):
+    offered = _offered(api, change)
+    if change.kind == "field-gone" and not offered:
         return "nothing: the facade does not use it"
-    if change.kind == "new" and any(surface(api, place) for place in change.places):
+    if change.kind == "new" and offered:
         return "nothing: the facade has it already; the overlay action that added it is redundant now"
     return ADVICE[change.kind][0 if breaking else 1]
 
 
-def markdown(report: Report, day: str, words: bool = False) -> str:
-    """The report for people. `words`: quote the vendor's new words, which are for reading and not for keeping."""
-    return "\n".join(_lines(report, day, words)) + "\n"
+def markdown(report: Report, day: str, with_text: bool = False) -> str:
+    """The report for people. `with_text`: quote the vendor's new texts, which are for reading and not for keeping."""
+    return "\n".join(_lines(report, day, with_text)) + "\n"
 
 
-def _lines(report: Report, day: str, words: bool) -> Iterator[str]:
+def _lines(report: Report, day: str, with_text: bool) -> Iterator[str]:
     yield f"## {report.api}, {day}"
     yield ""
-    counts = [
-        f"{len([change for change in report.changes if change.rating is rating])} {rating}" for rating in _BY_WEIGHT
-    ]
-    yield f"From {report.source}: {report.version}, sha256 `{report.digest[:16]}`. {', '.join(counts)}."
-    for rating in _BY_WEIGHT:
-        changes = [change for change in report.changes if change.rating is rating]
+    by_rating = {
+        rating: [change for change in report.changes if change.rating is rating]
+        for rating in sorted(Rating, reverse=True)
+    }
+    counts = ", ".join(f"{len(changes)} {rating}" for rating, changes in by_rating.items())
+    yield f"From {report.source}: {report.version}, sha256 `{report.digest[:16]}`. {counts}."
+    if report.doubt:
+        yield from ("", report.doubt)
+    for rating, changes in by_rating.items():
         if changes:
             yield from ("", f"### {str(rating).capitalize()}", "")
         for change in changes:
             yield f"- **{change.what}**"
             yield f"  - at `{change.path}`"
-            if change.words is not None and words:
-                yield f'  - now "{" ".join(change.words.split())[:300]}"'
-            if change.places:
+            if change.text is not None and with_text:
+                yield f'  - now "{" ".join(change.text.split())[:300]}"'
+            if change.locations:
                 yield f"  - touches {', '.join(f'`{name}`' for name in touched(report.api, change))}"
             yield f"  - to do: {advice(report.api, change)}"
-    yield from _section("Not offered by the facade", report.unsurfaced)
+    yield from _section("Not offered by the facade", report.not_offered)
+    yield from _section("Named by rule: polish it in the overlay", report.derived)
     yield from _section("The vendor now says this itself: drop it", report.redundant)
     yield from _section("In the way", report.obstacles)
-
-
-_BY_WEIGHT = tuple(sorted(Rating, reverse=True))
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:
@@ -166,6 +180,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "source": report.source,
         "version": report.version,
         "sha256": report.digest,
+        "doubt": report.doubt,
         "breaking": report.breaking,
         "changes": [
             {
@@ -173,21 +188,16 @@ def as_json(report: Report) -> dict[str, Any]:
                 "path": change.path,
                 "kind": change.kind,
                 "what": change.what,
-                "places": [
-                    {
-                        "operation": place.operation,
-                        "part": place.part,
-                        "field": place.field,
-                        "facade": surface(report.api, place),
-                    }
-                    for place in change.places
+                "locations": [
+                    {**asdict(location), "facade": surface(report.api, location)} for location in change.locations
                 ],
                 "to_do": advice(report.api, change),
-                "words": change.words,
+                "text": change.text,
             }
             for change in report.changes
         ],
-        "not_offered": report.unsurfaced,
+        "not_offered": report.not_offered,
+        "named_by_rule": report.derived,
         "redundant": report.redundant,
         "in_the_way": report.obstacles,
     }

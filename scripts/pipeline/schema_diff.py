@@ -1,39 +1,50 @@
-"""How the values that two documents describe differ, each difference rated for who sends and reads today. Pure.
+"""How the values that two documents describe differ, each difference rated for code that sends or receives them. Pure.
 
-What we send and what the gateway sends are rated by opposite rules: a limit that is tightened breaks a request and no
-answer, a field that vanishes may break both, a new required field breaks a request only.
+Requests and responses are rated by opposite rules: a limit that is tightened breaks a request and no response, a field
+that is gone may break both, a new required field breaks a request only.
+
+What counts of a schema is what all its parts say together: references followed, allOf merged, oneOf and anyOf as the
+list of alternatives they are, each with what stands beside them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import math
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
-from .document import Document, SpecError, at, is_annotation
-from .prose import below
+from attrs import evolve, field, frozen
+
+from .document import Document, SpecError, as_text, at, below, is_annotation, resolve
+
+Direction = Literal["request", "response"]  # who sends the value: we do, or the gateway does
+_MAX_ALTERNATIVES = 200
+_MAX_REFERENCES = 100  # from one to the next
 
 
 class Rating(IntEnum):
-    """How much a change matters to who uses the facade today."""
+    """How much a change matters to code that uses the facade today."""
 
-    TEXT = 0  # words only
+    TEXT = 0  # annotations only
     COMPATIBLE = 1  # what works today goes on working; or only a name inside the document changed
-    BREAKING = 2  # what is sent today may be refused or mean something else, what is read may look different
+    BREAKING = 2  # what is sent today may be refused or mean something else, what is received may look different
 
     def __str__(self) -> str:
         return self.name.lower()
 
 
-@dataclass(frozen=True, order=True)
+@frozen(order=True)
 class Location:
     """Where a change is felt.
 
     Attributes:
         operation: "POST /messages"; "" is the whole service.
-        part: "request", "query", "answer 201", "callback status" and the like; "" is all of it.
+        part: "request", "query", "response 201", "callback status" and the like; "" is all of it.
         field: "mask", or "[].status" in a list; "" is all of it.
     """
 
@@ -42,33 +53,33 @@ class Location:
     field: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
-    """One difference. The kind says what to do about it (report.ADVICE); `words` is the vendor's new text, if any."""
+    """One difference. The kind says what to do about it (report.ADVICE); `text` is the vendor's new text, if any."""
 
     rating: Rating
     path: str
     kind: str
     what: str
-    places: tuple[Location, ...] = ()
-    words: str | None = None
+    locations: tuple[Location, ...] = ()
+    text: str | None = None
 
 
 # Walking a document ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A value in a document, references followed, and its JSON pointer."""
 
-    document: Document
+    document: Document = field(repr=False)
     path: str
     value: Any
 
     def __truediv__(self, key: str | int) -> Node:
         """The value at `key`; None if there is none."""
         value = self.value[int(key)] if isinstance(self.value, list) else {**(self.value or {})}.get(str(key))
-        return _follow(Node(self.document, at(self.path, key), value))
+        return follow(Node(self.document, at(self.path, key), value))
 
     def __bool__(self) -> bool:
         return self.value is not None
@@ -84,16 +95,17 @@ class Node:
         return [self / index for index in range(len(self.value))] if isinstance(self.value, list) else []
 
 
-def _follow(node: Node) -> Node:
-    for _ in range(100):
+Nodes = tuple[Node, ...]  # schemas that must all hold
+
+
+def follow(node: Node) -> Node:
+    """The node that a reference leads to; any other node as it is."""
+    start = node
+    for _ in range(_MAX_REFERENCES):
         if not (isinstance(node.value, dict) and isinstance(node.value.get("$ref"), str)):
             return node
-        path = node.value["$ref"]
-        value: Any = node.document
-        for key in path[2:].split("/"):
-            value = value[key.replace("~1", "/").replace("~0", "~")]
-        node = Node(node.document, path, value)
-    raise SpecError(node.path, "refers to itself in a circle")
+        node = Node(node.document, node.value["$ref"], resolve(node.value["$ref"], node.document))
+    raise SpecError(start.path, "refers to itself in a circle")
 
 
 def root(document: Document) -> Node:
@@ -101,307 +113,592 @@ def root(document: Document) -> Node:
     return Node(document, "#", document)
 
 
-def canonical(node: Any, document: Document, trail: tuple[str, ...] = (), names: bool = False) -> Any:
-    """A part of a document without its words, references written out, in one order: equal when it means the same."""
-    if isinstance(node, list):
-        return sorted((canonical(item, document, trail) for item in node), key=lambda item: json.dumps(item))
-    if not isinstance(node, dict):
-        return node
-    if isinstance(node.get("$ref"), str):
-        if node["$ref"] in trail:
-            return node["$ref"]
-        return canonical(_follow(Node(document, "#", node)).value, document, (*trail, node["$ref"]))
-    return {
-        key: canonical(node[key], document, trail, below(node, key, names))
-        for key in sorted(node)
-        if names or not is_annotation(key)
-    }
-
-
 def show(value: Any) -> str:
     """A value in a sentence."""
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
-# Schemas -----------------------------------------------------------------------------------------------------------
+class Shapes:
+    """What each part of a document means, as a hash: annotations left out, references followed, in whatever order.
+
+    None stands for what leads back to itself, which has no such hash.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._known: dict[str, str | None] = {}
+
+    def of(self, value: Any, names: bool = False) -> str | None:
+        """The hash of a value in the document."""
+        waiting: list[str] = []
+        while True:
+            try:
+                if not waiting:
+                    return self._hash(value, names)
+                self._known[waiting[-1]] = self._hash(resolve(waiting[-1], self.document), names=False)
+                waiting.pop()
+            except KeyError as missing:
+                # A reference that is not known yet comes first; without recursion, however long the chain.
+                reference = missing.args[0]
+                if reference in waiting:
+                    self._known[reference] = None
+                else:
+                    waiting.append(reference)
+
+    def _hash(self, node: Any, names: bool) -> str | None:
+        if isinstance(node, dict) and isinstance(node.get("$ref"), str) and not names:
+            return self._known[node["$ref"]]
+        if isinstance(node, list):
+            parts: list[Any] = [self._hash(item, names=False) for item in node]
+        elif isinstance(node, dict):
+            parts = [
+                None if (inner := self._hash(node[key], below(node, key, names))) is None else f"{key}:{inner}"
+                for key in node
+                if names or not is_annotation(key)
+            ]
+        else:
+            parts = [as_text(node)]
+        if None in parts:
+            return None
+        return hashlib.sha256(
+            f"{type(node).__name__ if parts else ''}{sorted(parts)}".encode(errors="replace")
+        ).hexdigest()
 
 
-@dataclass(frozen=True)
+# What a schema says, all in all ------------------------------------------------------------------------------------
+
+
+@frozen
 class Schema:
-    """A schema with its allOf merged: keywords, properties and required list, each with where it stands."""
+    """What schemas that must all hold say together: keywords, properties and required list.
+
+    Attributes:
+        path: The location of the first of them.
+        alternative: The location of the oneOf or anyOf item among them that tells it from the others.
+        keywords: What each keyword says, and where: a limit is the tightest of all, an enum what all lists have.
+        properties: By name, the schemas that a property must meet.
+        required: The names that must be there.
+        inside: The schemas of list items ("items") and of properties without a name ("additionalProperties").
+    """
 
     path: str
-    keys: Mapping[str, Node]
-    properties: Mapping[str, Node]
+    alternative: str
+    keywords: Mapping[str, Node]
+    properties: Mapping[str, Nodes]
     required: frozenset[str]
+    inside: Mapping[str, Nodes]
 
     def get(self, key: str) -> Any:
-        """What it says under a keyword; None if nothing."""
-        return self.keys[key].value if key in self.keys else None
+        """What a keyword says; None if nothing."""
+        return self.keywords[key].value if key in self.keywords else None
 
     def at(self, key: str) -> str:
         """Where it says that, or would."""
-        return self.keys[key].path if key in self.keys else at(self.path, key)
+        return self.keywords[key].path if key in self.keywords else at(self.path, key)
 
     @property
     def type(self) -> str | None:
         """The type it says or implies; a number that is said to have 64 bits is an integer."""
         if self.get("type") == "number" and self.get("format") in ("int32", "int64"):
             return "integer"
-        implied = "object" if self.properties else "array" if "items" in self.keys else None
+        implied = "object" if self.properties else "array" if "items" in self.inside else None
         return self.get("type") or implied
 
     @property
     def format(self) -> str | None:
-        """The format it says; "none" says nothing."""
-        return None if self.get("format") == "none" else self.get("format")
+        """The format it says; "none" and "" say nothing."""
+        return None if self.get("format") in ("none", "") else self.get("format")
 
 
-def flat(node: Node, trail: tuple[str, ...] = ()) -> Schema:
-    """A schema with its allOf merged."""
+class _NoValueError(SpecError):
+    """Schemas of different types, which no value can meet together."""
+
+
+def flat(node: Node) -> Schema:
+    """A schema with its allOf merged, alternatives left out."""
+    return _merge(next(_compositions((), (node,), with_choices=False)))
+
+
+def alternatives(nodes: Nodes) -> list[Schema]:
+    """Each of the ways in which a value can meet all of some schemas: one, unless there is a oneOf or an anyOf.
+
+    Raises:
+        SpecError: a schema contradicts itself or is part of itself, or the ways are too many to compare.
+    """
+    found: list[Schema] = []
+    contradiction: SpecError | None = None
+    for composition in _compositions((), nodes):
+        try:
+            found.append(_merge(composition))
+        except _NoValueError as error:
+            contradiction = error  # this combination of alternatives does not exist
+        if len(found) > _MAX_ALTERNATIVES:
+            raise SpecError(nodes[0].path, f"has more than {_MAX_ALTERNATIVES} alternatives: too many to compare")
+    if contradiction and not found:
+        raise SpecError(contradiction.where, contradiction.why)
+    return found
+
+
+def _compositions(
+    done: Nodes, waiting: Nodes, with_choices: bool = True, trail: tuple[str, ...] = ()
+) -> Iterator[Nodes]:
+    """The schemas that `waiting` is composed of, once for each combination of alternatives."""
+    if not waiting:
+        yield done
+        return
+    node, *rest = waiting
     if node.path in trail:
         raise SpecError(node.path, "is part of itself")
-    keys: dict[str, Node] = {}
-    properties: dict[str, Node] = {}
-    required: set[str] = set()
-    for part in (node / "allOf").parts:
-        inner = flat(part, (*trail, node.path))
-        for key, value in inner.keys.items():
-            if keys.setdefault(key, value).value != value.value:
-                raise SpecError(value.path, "contradicts another part of its allOf: say it once")
-        for name, value in inner.properties.items():
-            properties[name] = _both(properties[name], value) if name in properties else value
-        required |= inner.required
-    for key in node.names:
-        if key not in ("allOf", "properties", "required", "externalDocs") and not is_annotation(key):
-            keys[key] = node / key
-    for name in (node / "properties").names:
-        value = node / "properties" / name
-        properties[name] = _both(properties[name], value) if name in properties else value
-    return Schema(node.path, keys, properties, frozenset(required | set((node / "required").value or [])))
-
-
-def _both(one: Node, other: Node) -> Node:
-    """A property that two parts of an allOf define: both hold."""
-    return Node(other.document, other.path, {"allOf": [one.value, other.value]})
-
-
-def compare_schemas(
-    old_node: Node, new_node: Node, place: Location, reads: bool, trail: frozenset[tuple[str, str]] = frozenset()
-) -> Iterator[Change]:
-    """What separates two schemas, felt at `place`. `reads`: does the gateway send such values, for us to read?"""
-    if (old_node.path, new_node.path) in trail:
-        return
-    trail = trail | {(old_node.path, new_node.path)}
-    old, new = flat(old_node), flat(new_node)
-    alternatives = [bool({"oneOf", "anyOf"} & schema.keys.keys()) for schema in (old, new)]
-    if any(alternatives):
-        yield from _alternatives(old, new, place, reads)
-        if not all(alternatives):
-            return
-    yield from _type(old, new, place, reads)
-    if old.type == new.type:
-        yield from _values(old, new, place, reads)
-        yield from _limits(old, new, place, reads)
-        yield from _properties(old, new, place, reads, trail)
-        yield from _items(old, new, place, reads, trail)
-    for key in ("deprecated", "readOnly", "writeOnly"):
-        if bool(old.get(key)) != bool(new.get(key)):
-            kind = "deprecated" if key == "deprecated" else "restated"
-            what = f"{key} is {'now' if new.get(key) else 'no longer'} said"
-            yield Change(Rating.COMPATIBLE, new.at(key), kind, what, (place,))
-
-
-def _alternatives(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
-    before, after = _choices(old), _choices(new)
-    for text, node in [*before.items(), *after.items()]:
-        if text in before and text in after:
-            continue
-        fewer = text in before
-        rating = Rating.BREAKING if fewer != reads else Rating.COMPATIBLE
-        what = f"alternative {show(canonical(node.value, node.document))} is {'gone' if fewer else 'new'}"
-        yield Change(rating, node.path, "type", what, (place,))
-
-
-def _choices(schema: Schema) -> dict[str, Node]:
-    found = [part for key in ("oneOf", "anyOf") if key in schema.keys for part in schema.keys[key].parts]
-    if not found:
-        said = {key: node.value for key, node in schema.keys.items()}
-        found = [Node(next(iter(schema.keys.values())).document, schema.path, said)] if said else []
-    return {json.dumps(canonical(node.value, node.document)): node for node in found}
-
-
-def _type(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
-    if old.type != new.type:
-        # Who sends integers may go on where numbers are taken; who read numbers can read integers.
-        wider = {(True, "number", "integer"), (False, "integer", "number")}
-        fits = (reads, old.type, new.type) in wider or (not reads and new.type is None)
-        rating = Rating.COMPATIBLE if fits else Rating.BREAKING
-        what = f"type {show(old.type)} is now {show(new.type)}"
-        yield Change(rating, new.at("type"), "type", what, (place,))
-    elif old.get("type") != new.get("type"):
-        what = f"type {show(old.get('type'))} is now {show(new.get('type'))}: the same values"
-        yield Change(Rating.COMPATIBLE, new.at("type"), "restated", what, (place,))
-    if old.format != new.format:
-        # A format holds back who sends, and promises something to who reads.
-        more, less = old.format is None, new.format is None
-        rating = Rating.COMPATIBLE if (reads and more) or (not reads and less) else Rating.BREAKING
-        what = f"format {show(old.format)} is now {show(new.format)}"
-        yield Change(rating, new.at("format"), "type", what, (place,))
-    elif old.get("format") != new.get("format"):
-        what = f"format {show(old.get('format'))} is now {show(new.get('format'))}: the same values"
-        yield Change(Rating.COMPATIBLE, new.at("format"), "restated", what, (place,))
-
-
-def _values(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
-    if bool(old.get("nullable")) != bool(new.get("nullable")):
-        rating = Rating.COMPATIBLE if bool(old.get("nullable")) == reads else Rating.BREAKING
-        what = f"null is {'now' if new.get('nullable') else 'no longer'} possible"
-        yield Change(rating, new.at("nullable"), "type", what, (place,))
-    if old.get("default") != new.get("default"):
-        # Only a request leaves it to the gateway what a field means that is not there.
-        silent = reads or None in (old.get("default"), new.get("default"))
-        rating = Rating.COMPATIBLE if silent else Rating.BREAKING
-        what = f"default {show(old.get('default'))} is now {show(new.get('default'))}"
-        yield Change(rating, new.at("default"), "default", what, (place,))
-    before, after = old.get("enum"), new.get("enum")
-    if (before is None) != (after is None):
-        rating = Rating.BREAKING if before is None and not reads else Rating.COMPATIBLE
-        what = "any value is now possible" if after is None else f"only these are possible now: {_all(after)}"
-        yield Change(rating, new.at("enum"), "enum", what, (place,))
-    elif before is not None:
-        if gone := [value for value in before if value not in after]:
-            # In a request it is refused; in an answer whoever waits for it waits for ever.
-            what = f"no longer possible: {_all(gone)}"
-            yield Change(Rating.BREAKING, new.at("enum"), "enum", what, (place,))
-        if more := [value for value in after if value not in before]:
-            yield Change(Rating.COMPATIBLE, new.at("enum"), "enum", f"now possible: {_all(more)}", (place,))
-
-
-def _all(values: Sequence[Any]) -> str:
-    return ", ".join(map(show, values))
+    choices = [(node / key).parts for key in ("oneOf", "anyOf") if with_choices and key in node.names]
+    parts = (node / "allOf").parts
+    for chosen in itertools.product(*choices):
+        # What this node is composed of comes before the rest, which is not inside it.
+        inner = _compositions((*done, node), (*parts, *chosen), with_choices, (*trail, node.path))
+        for composition in inner:
+            yield from _compositions(composition, tuple(rest), with_choices, trail)
 
 
 _LIMITS = {
     "maxLength": 1, "minLength": -1, "maxItems": 1, "minItems": -1, "maxProperties": 1, "minProperties": -1,
     "maximum": 1, "minimum": -1,
 }  # fmt: skip
+_NOT_KEYWORDS = frozenset(
+    {"allOf", "oneOf", "anyOf", "properties", "required", "items", "additionalProperties"}
+)  # fmt: skip
 
 
-def _limits(old: Schema, new: Schema, place: Location, reads: bool) -> Iterator[Change]:
-    for key in (*_LIMITS, "multipleOf", "pattern", "uniqueItems"):
-        before, after = _limit(old, key), _limit(new, key)
-        if before != after:
-            looser = _looser(key, before, after)
-            rating = Rating.COMPATIBLE if reads or looser else Rating.BREAKING
-            how = "loosened" if looser else "tightened" if looser is False else "changed"
-            what = f"{key} {how}, {_bound(before)} is now {_bound(after)}"
-            yield Change(rating, new.at(key), "limit", what, (place,))
+def _merge(nodes: Nodes) -> Schema:
+    keywords: dict[str, Node] = {}
+    properties: dict[str, Nodes] = {}
+    inside: dict[str, Nodes] = {}
+    required: set[str] = set()
+    for node in nodes:
+        for key in node.names:
+            if key not in _NOT_KEYWORDS and not is_annotation(key):
+                said = _said(node, key)
+                keywords[key] = _both(key, keywords[key], said) if key in keywords else said
+        for name in (node / "properties").names:
+            properties[name] = (*properties.get(name, ()), node / "properties" / name)
+        for key in ("items", "additionalProperties"):
+            # false refuses them whatever else is said; true and {} say nothing.
+            if (inner := (node / key).value) is False:
+                keywords[key] = node / key
+            elif inner not in (None, True) and inner != {}:
+                inside[key] = (*inside.get(key, ()), node / key)
+        required |= set((node / "required").value or ())
+    named = (node.path for node in nodes[1:] if _is_component(node.path))
+    return Schema(nodes[0].path, next(named, nodes[-1].path), keywords, properties, frozenset(required), inside)
 
 
-def _limit(schema: Schema, key: str) -> tuple[Any, bool] | None:
-    """A limit, and whether it is itself excluded; None if there is none."""
-    value = schema.get(key)
-    excluded = bool(schema.get(f"exclusive{key.capitalize()}")) if key in ("minimum", "maximum") else False
-    return None if value in (None, False) else (value, excluded)
+def _said(node: Node, key: str) -> Node:
+    """A keyword; of a limit, the number and whether it is itself excluded, of what adds up, a set."""
+    said = node / key
+    if key in ("minimum", "maximum"):
+        return evolve(said, value=(said.value, node.value.get(f"exclusive{key.capitalize()}") is True))
+    if key in _LIMITS:
+        return evolve(said, value=(said.value, False))
+    return evolve(said, value=frozenset({said.value})) if key in ("pattern", "multipleOf") else said
 
 
-def _looser(key: str, before: tuple[Any, bool] | None, after: tuple[Any, bool] | None) -> bool | None:
-    """Does the new limit allow more? None if that cannot be told."""
+def _both(key: str, one: Node, other: Node) -> Node:
+    """What a keyword says when two schemas that must both hold say it."""
+    if key in _LIMITS:
+        return other if _looser(key, other.value, one.value) else one
+    if key in ("pattern", "multipleOf"):
+        return evolve(one, value=one.value | other.value)
+    if key == "enum":
+        texts = {as_text(value) for value in other.value}
+        return evolve(one, value=[value for value in one.value if as_text(value) in texts])
+    if key in ("nullable", "readOnly", "writeOnly", "deprecated", "uniqueItems"):
+        return one if one.value else other
+    if key == "type" and {one.value, other.value} == {"number", "integer"}:
+        return one if one.value == "integer" else other
+    if key != "default" and one.value != other.value:
+        error = _NoValueError if key == "type" else SpecError
+        raise error(other.path, "contradicts another part of its allOf: say it once")
+    return one
+
+
+# Comparing ---------------------------------------------------------------------------------------------------------
+
+_Key = tuple[tuple[str, ...], tuple[str, ...], Direction]
+
+
+@frozen
+class _Pair:
+    """Two schemas compared: what separates them, and the pairs inside them, each with the field it is in."""
+
+    changes: tuple[tuple[str, Change], ...] = ()
+    inside: tuple[tuple[str, _Key], ...] = ()
+
+
+class SchemaComparison:
+    """Compares the schemas of two documents, each pair once, wherever and however often it is referred to."""
+
+    def __init__(self, old: Document, new: Document) -> None:
+        self.old_shapes = Shapes(old)
+        self.new_shapes = Shapes(new)
+        self._nodes: dict[_Key, tuple[Nodes, Nodes]] = {}
+        self._pairs: dict[_Key, _Pair] = {}
+
+    def compare(self, old: Node, new: Node, location: Location, direction: Direction) -> Iterator[Change]:
+        """What separates two schemas at `location`; `direction` says who sends such values."""
+        first = self._key((old,), (new,), direction)
+        waiting = deque([(location.field, "", first)])
+        seen = set()
+        while waiting:
+            inside, named, key = waiting.popleft()
+            # Once for each named field is enough: what it contains is felt there.
+            if (named, key) in seen:
+                continue
+            seen.add((named, key))
+            pair = self._pair(key)
+            for step, change in pair.changes:
+                yield evolve(change, locations=(evolve(location, field=_joined(inside, step)),))
+            for step, inner in pair.inside:
+                waiting.append((_joined(inside, step), named or step.strip("[]"), inner))
+
+    def differ(self, old: Node, new: Node) -> bool:
+        """Does anything separate two schemas, in either direction?"""
+        return any(True for direction in ("request", "response") for _ in self.compare(old, new, Location(), direction))
+
+    def _key(self, old: Nodes, new: Nodes, direction: Direction) -> _Key:
+        key: _Key = (tuple(node.path for node in old), tuple(node.path for node in new), direction)
+        self._nodes.setdefault(key, (old, new))
+        return key
+
+    def _pair(self, key: _Key) -> _Pair:
+        if key not in self._pairs:
+            self._pairs[key] = _Pair()  # what is being compared already is taken to be equal meanwhile
+            self._pairs[key] = self._compared(*self._nodes[key], key[2])
+        return self._pairs[key]
+
+    def _compared(self, old: Nodes, new: Nodes, direction: Direction) -> _Pair:
+        if self._same(old, new):
+            return _Pair()
+        before, after = alternatives(old), alternatives(new)
+        if len(before) == len(after) == 1:
+            return self._flat(before[0], after[0], direction)
+        return self._matched(before, after, direction)
+
+    def _same(self, old: Nodes, new: Nodes) -> bool:
+        shapes = [self.old_shapes.of(node.value) for node in old]
+        return None not in shapes and sorted(map(str, shapes)) == sorted(
+            str(self.new_shapes.of(node.value)) for node in new
+        )
+
+    # Alternatives --------------------------------------------------------------------------------------------------
+
+    def _matched(self, before: Sequence[Schema], after: Sequence[Schema], direction: Direction) -> _Pair:
+        """Compare alternatives: in a request all that was possible must remain, in a response nothing may be added."""
+        forward = direction == "request"
+        sources, targets = (before, after) if forward else (after, before)
+        changes: list[tuple[str, Change]] = []
+        inside: list[tuple[str, _Key]] = []
+        taken: set[int] = set()
+        ranked = [
+            sorted((self._unlikeness(one, other, forward), i) for i, other in enumerate(targets)) for one in sources
+        ]
+        for source, ranking in sorted(zip(sources, ranked, strict=True), key=lambda pair: pair[1]):
+            index, pair = self._match(source, targets, ranking, taken, direction)
+            changes += pair.changes
+            inside += pair.inside
+            if index is None or index in taken:
+                # What it allowed is allowed by another alternative as well, or by none.
+                rating = Rating.BREAKING if index is None else Rating.COMPATIBLE
+                changes.append(("", _alternative(source, rating, "gone" if forward else "new")))
+            taken |= set() if index is None else {index}
+        for index, target in enumerate(targets):
+            if index not in taken:
+                changes.append(("", _alternative(target, Rating.COMPATIBLE, "new" if forward else "gone")))
+        return _Pair(tuple(changes), tuple(inside))
+
+    def _match(
+        self, source: Schema, targets: Sequence[Schema], ranking: list[tuple[Any, int]], taken: set[int],
+        direction: Direction,
+    ) -> tuple[int | None, _Pair]:  # fmt: skip
+        """The alternative that a source is compared with: one that breaks nothing, a free one before a taken one."""
+        fallback: tuple[int | None, _Pair] = (None, _Pair())
+        fits: tuple[int, _Pair] | None = None
+        for (_, alike, *_rest), index in ranking:
+            old, new = (source, targets[index]) if direction == "request" else (targets[index], source)
+            pair = self._flat(old, new, direction)
+            if not self._breaks(pair):
+                if index not in taken:
+                    return index, pair
+                fits = fits or (index, pair)
+            elif alike and index not in taken and fallback[0] is None:
+                fallback = (index, pair)
+        return fits or fallback
+
+    def _unlikeness(self, source: Schema, target: Schema, forward: bool) -> tuple[Any, ...]:
+        """How unlike two alternatives are, the least first; the second item: may they be one and the same, changed?"""
+        one, other = (self.old_shapes, self.new_shapes) if forward else (self.new_shapes, self.old_shapes)
+        shared = source.properties.keys() & target.properties.keys()
+        equal = [
+            name
+            for name in shared
+            if (shapes := [one.of(node.value) for node in source.properties[name]])
+            == [other.of(node.value) for node in target.properties[name]]
+            and None not in shapes
+        ]
+        named = source.alternative == target.alternative
+        alike = source.type == target.type and (named or bool(shared) or not (source.properties and target.properties))
+        differing = len(source.properties.keys() ^ target.properties.keys())
+        return (
+            not alike,
+            alike,
+            -len(equal),
+            -len(shared),
+            differing,
+            not named,
+            source.keywords.keys() ^ target.keywords.keys() != set(),
+        )
+
+    def _breaks(self, pair: _Pair) -> bool:
+        """Does a pair, or any pair inside it, break something?"""
+        waiting, seen = [pair], set[_Key]()
+        while waiting:
+            pair = waiting.pop()
+            if any(change.rating is Rating.BREAKING for _, change in pair.changes):
+                return True
+            fresh = [key for _, key in pair.inside if key not in seen]
+            seen.update(fresh)
+            waiting += [self._pair(key) for key in fresh]
+        return False
+
+    # One schema with one -------------------------------------------------------------------------------------------
+
+    def _flat(self, old: Schema, new: Schema, direction: Direction) -> _Pair:
+        changes = [("", change) for change in _type(old, new, direction)]
+        inside: list[tuple[str, _Key]] = []
+        comparable = not any(change.rating is Rating.BREAKING for _, change in changes)
+        changes += [("", change) for change in _format(old, new, direction)]
+        if comparable:
+            changes += [("", change) for change in (*_values(old, new, direction), *_limits(old, new, direction))]
+            changes += self._properties(old, new, direction)
+            changes += [("", change) for change in (*_additional(old, new, direction), *_items(old, new, direction))]
+            inside += [
+                (name, self._key(old.properties[name], new.properties[name], direction))
+                for name in _visible(old, direction)
+                if name in _visible(new, direction)
+            ]
+            inside += [
+                (step, self._key(old.inside[key], new.inside[key], direction))
+                for key, step in (("items", "[]"), ("additionalProperties", "*"))
+                if key in old.inside and key in new.inside
+            ]
+        changes += [("", change) for change in _marks(old, new)]
+        return _Pair(tuple(changes), tuple(inside))
+
+    def _properties(self, old: Schema, new: Schema, direction: Direction) -> Iterator[tuple[str, Change]]:
+        before, after = _visible(old, direction), _visible(new, direction)
+        added = [name for name in after if name not in before]
+        for name in (name for name in before if name not in after):
+            maybe = [repr(other) for other in added if self._same(before[name], after[other])]
+            what = f"{name!r} is gone" + (f" (renamed to {' or '.join(maybe)}?)" if maybe else "")
+            yield name, Change(Rating.BREAKING, before[name][-1].path, "field-gone", what)
+        for name in added:
+            # What had to be sent before it was defined is no new duty.
+            must = direction == "request" and name in new.required - old.required
+            yield name, added_change(repr(name), after[name][-1].path, must)
+        for name in (name for name in before if name in after):
+            path = after[name][-1].path
+            for change in required_change(name in old.required, name in new.required, repr(name), path, direction):
+                yield name, change
+        for name in sorted((old.required ^ new.required) - old.properties.keys() - new.properties.keys()):
+            title = f"{name!r}, which is not defined here,"
+            for change in required_change(
+                name in old.required, name in new.required, title, new.at("required"), direction
+            ):
+                yield name, change
+        for name in sorted((old.properties.keys() | new.properties.keys()) - before.keys() - after.keys()):
+            one, other = old.properties.get(name), new.properties.get(name)
+            if not (one and other and self._same(one, other)):
+                how = "is gone" if other is None else "is new" if one is None else "changed"
+                what = (
+                    f"{name!r}, which is {'read' if direction == 'request' else 'write'}-only and not used here, {how}"
+                )
+                yield "", Change(Rating.COMPATIBLE, (other or one or ())[-1].path, "idle", what)
+
+
+def _joined(field: str, step: str) -> str:
+    return f"{field}{'.' if field and step and step != '[]' else ''}{step}"
+
+
+def _is_component(path: str) -> bool:
+    return path.startswith("#/components/schemas/") and path.count("/") == 3
+
+
+def _alternative(schema: Schema, rating: Rating, how: str) -> Change:
+    """An alternative that is gone or new, by its name or by what it says."""
+    name = schema.alternative.rpartition("/")[2]
+    if not _is_component(schema.alternative):
+        said = {key: node.value for key, node in schema.keywords.items() if key in ("type", "format", "enum")}
+        name = json.dumps({**said, **({"properties": list(schema.properties)} if schema.properties else {})})
+    return Change(rating, schema.alternative, "type", f"alternative {name} is {how}")
+
+
+def _type(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    if old.type != new.type:
+        # Code that sends integers may go on where numbers are taken; code that receives numbers can take integers.
+        wide, narrow = (old.type, new.type) if direction == "response" else (new.type, old.type)
+        fits = wide is None or (wide, narrow) == ("number", "integer")
+        rating = Rating.COMPATIBLE if fits else Rating.BREAKING
+        yield Change(rating, new.at("type"), "type", f"type {show(old.type)} is now {show(new.type)}")
+    elif old.get("type") != new.get("type"):
+        what = f"type {show(old.get('type'))} is now {show(new.get('type'))}: the same values"
+        yield Change(Rating.COMPATIBLE, new.at("type"), "restated", what)
+
+
+def _format(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    if old.format != new.format:
+        # A format holds back who sends, and promises something to who receives.
+        more, less = old.format is None, new.format is None
+        fits = more if direction == "response" else less
+        rating = Rating.COMPATIBLE if fits else Rating.BREAKING
+        yield Change(rating, new.at("format"), "type", f"format {show(old.format)} is now {show(new.format)}")
+    elif old.get("format") != new.get("format"):
+        what = f"format {show(old.get('format'))} is now {show(new.get('format'))}: the same values"
+        yield Change(Rating.COMPATIBLE, new.at("format"), "restated", what)
+
+
+def _values(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    if bool(old.get("nullable")) != bool(new.get("nullable")):
+        fits = bool(old.get("nullable")) == (direction == "response")
+        rating = Rating.COMPATIBLE if fits else Rating.BREAKING
+        what = f"null is {'now' if new.get('nullable') else 'no longer'} possible"
+        yield Change(rating, new.at("nullable"), "type", what)
+    defaults = [[as_text(schema.get("default"))] if "default" in schema.keywords else [] for schema in (old, new)]
+    if defaults[0] != defaults[1]:
+        # Only a request leaves it to the gateway what a field means that is not there.
+        fits = direction == "response" or not all(defaults)
+        said = [show(schema.get("default")) if "default" in schema.keywords else "none" for schema in (old, new)]
+        rating = Rating.COMPATIBLE if fits else Rating.BREAKING
+        yield Change(rating, new.at("default"), "default", f"default {said[0]} is now {said[1]}")
+    yield from _enum(old, new, direction)
+
+
+def _enum(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    before, after = old.get("enum"), new.get("enum")
+    if before is None and after is None:
+        return
     if before is None or after is None:
-        return after is None
-    if key not in _LIMITS:
-        return None
-    if before[0] == after[0]:
-        return before[1]
-    return bool((after[0] > before[0]) == (_LIMITS[key] > 0))
+        rating = Rating.BREAKING if before is None and direction == "request" else Rating.COMPATIBLE
+        what = "any value is now possible" if after is None else f"only these are possible now: {_all(after)}"
+        yield Change(rating, new.at("enum"), "enum", what)
+        return
+    texts = [{as_text(value) for value in values} for values in (before, after)]
+    if gone := [value for value in before if as_text(value) not in texts[1]]:
+        # In a request it is refused; in a response, code that waits for it waits in vain.
+        yield Change(Rating.BREAKING, new.at("enum"), "enum", f"no longer possible: {_all(gone)}")
+    if more := [value for value in after if as_text(value) not in texts[0]]:
+        yield Change(Rating.COMPATIBLE, new.at("enum"), "enum", f"now possible: {_all(more)}")
 
 
-def _bound(limit: tuple[Any, bool] | None) -> str:
-    return "none" if limit is None else f"{show(limit[0])}{' (excluded)' if limit[1] else ''}"
+def _all(values: Sequence[Any]) -> str:
+    return ", ".join(map(show, values)) or "none at all"
 
 
-def _properties(
-    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
-) -> Iterator[Change]:
-    before, after = _visible(old, reads), _visible(new, reads)
-    gone = [name for name in before if name not in after]
-    added = [name for name in after if name not in before]
-    for name in gone:
-        node = before[name]
-        shape = canonical(node.value, node.document)
-        maybe = [other for other in added if canonical(after[other].value, after[other].document) == shape]
-        what = f"{name!r} is gone" + (f" (renamed to {' or '.join(map(repr, maybe))}?)" if maybe else "")
-        yield Change(Rating.BREAKING, node.path, "field-gone", what, (_inside(place, name),))
-    for name in added:
-        here, required = _inside(place, name), name in new.required
-        if reads:
-            yield Change(Rating.COMPATIBLE, after[name].path, "new", f"{name!r} is new", (here,))
-        else:
-            yield added_change(repr(name), after[name], required, here)
-    for name in [name for name in before if name in after]:
-        here = _inside(place, name)
-        path = after[name].path
-        yield from required_change(name in old.required, name in new.required, repr(name), path, here, reads)
-        yield from compare_schemas(before[name], after[name], here, reads, trail)
-    for name in sorted((old.required ^ new.required) - before.keys() - after.keys() - old.properties.keys()):
-        what = f"{name!r}, which is not defined here, is {'now' if name in new.required else 'no longer'} required"
-        yield Change(Rating.COMPATIBLE, at(new.path, "required"), "restated", what, (place,))
-    for name in sorted((old.properties.keys() | new.properties.keys()) - before.keys() - after.keys()):
-        one, other = old.properties.get(name), new.properties.get(name)
-        if not (one and other and canonical(one.value, one.document) == canonical(other.value, other.document)):
-            how = "is gone" if other is None else "is new" if one is None else "changed"
-            what = f"{name!r}, which is {'write' if reads else 'read'}-only and not used here, {how}"
-            yield Change(Rating.COMPATIBLE, (other or one or old).path, "idle", what, (place,))
-    yield from _additional(old, new, place, reads, trail)
+def _limits(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    for key in (*_LIMITS, "multipleOf", "pattern", "uniqueItems"):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if _idle(key, before) and _idle(key, after):
+            what = f"{key} {_bound(before)} is now {_bound(after)}: the same values"
+            yield Change(Rating.COMPATIBLE, new.at(key), "restated", what)
+            continue
+        looser = _looser(key, before, after)
+        rating = Rating.COMPATIBLE if direction == "response" or looser else Rating.BREAKING
+        how = "loosened" if looser else "tightened" if looser is False else "changed"
+        yield Change(rating, new.at(key), "limit", f"{key} {how}, {_bound(before)} is now {_bound(after)}")
 
 
-def _inside(place: Location, name: str) -> Location:
-    return replace(place, field=f"{place.field}.{name}" if place.field else name)
+def _idle(key: str, limit: Any) -> bool:
+    """Does a limit hold back nothing? No length is below 0; any other 0 is a limit like others."""
+    return (
+        limit in (None, False)
+        if key == "uniqueItems"
+        else limit is None or (key in ("minLength", "minItems", "minProperties") and limit[0] == 0)
+    )
 
 
-def _visible(schema: Schema, reads: bool) -> dict[str, Node]:
-    """The properties that this direction has: a request has none that are read-only, an answer none write-only."""
-    hidden = "writeOnly" if reads else "readOnly"
-    return {name: node for name, node in schema.properties.items() if not flat(node).get(hidden)}
+def _looser(key: str, before: Any, after: Any) -> bool | None:
+    """Does the new limit allow more? None if that cannot be told."""
+    if key == "uniqueItems" or before is None or after is None:
+        return _idle(key, after)
+    if key in _LIMITS:
+        if before[0] == after[0]:
+            return bool(before[1])
+        return bool((after[0] > before[0]) == (_LIMITS[key] > 0))
+    if key == "multipleOf" and len(before) == len(after) == 1:
+        (one,), (other,) = before, after
+        return True if _divides(other, one) else False if _divides(one, other) else None
+    return True if after < before else False if before < after else None
 
 
-def _additional(
-    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
-) -> Iterator[Change]:
+def _divides(divisor: float, number: float) -> bool:
+    ratio = number / divisor if divisor else math.nan
+    return ratio.is_integer()
+
+
+def _bound(limit: Any) -> str:
+    if isinstance(limit, tuple):
+        return f"{show(limit[0])}{' (excluded)' if limit[1] else ''}"
+    return " and ".join(sorted(map(show, limit))) if isinstance(limit, frozenset) else show(limit)
+
+
+def _visible(schema: Schema, direction: Direction) -> dict[str, Nodes]:
+    """The properties that this direction has: a request has none that are read-only, a response none write-only."""
+    hidden = "readOnly" if direction == "request" else "writeOnly"
+    return {
+        name: nodes
+        for name, nodes in schema.properties.items()
+        if not any((node / hidden).value is True for node in next(_compositions((), nodes, with_choices=False)))
+    }
+
+
+def _additional(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
     key = "additionalProperties"
-    before, after = (True if schema.get(key) in (None, {}) else schema.get(key) for schema in (old, new))
-    if isinstance(before, dict) and isinstance(after, dict):
-        yield from compare_schemas(old.keys[key], new.keys[key], _inside(place, "*"), reads, trail)
-    elif before != after:
-        rating = Rating.COMPATIBLE if reads or after is True else Rating.BREAKING
-        what = f"fields that are not named are now {'possible' if after is True else 'limited' if after else 'refused'}"
-        yield Change(rating, new.at(key), "limit", what, (place,))
+    # 0: refused, 1: described, 2: anything
+    before, after = (0 if key in one.keywords else 1 if key in one.inside else 2 for one in (old, new))
+    if before != after:
+        # A response that had described ones may now have none, or others.
+        fits = before != 1 if direction == "response" else after > before
+        what = f"fields that are not named are now {('refused', 'limited', 'possible')[after]}"
+        yield Change(Rating.COMPATIBLE if fits else Rating.BREAKING, new.at(key), "limit", what)
 
 
-def _items(
-    old: Schema, new: Schema, place: Location, reads: bool, trail: frozenset[tuple[str, str]]
-) -> Iterator[Change]:
-    here = replace(place, field=f"{place.field}[]")
-    if "items" in old.keys and "items" in new.keys:
-        yield from compare_schemas(old.keys["items"], new.keys["items"], here, reads, trail)
-    elif "items" in old.keys or "items" in new.keys:
-        rating = Rating.COMPATIBLE if not reads and "items" in old.keys else Rating.BREAKING
-        what = f"what is in the list is {'now' if 'items' in new.keys else 'no longer'} described"
-        yield Change(rating, new.at("items"), "type", what, (here,))
+def _items(old: Schema, new: Schema, direction: Direction) -> Iterator[Change]:
+    if ("items" in old.inside) != ("items" in new.inside):
+        fits = ("items" in old.inside) == (direction == "request")
+        what = f"what is in the list is {'now' if 'items' in new.inside else 'no longer'} described"
+        yield Change(Rating.COMPATIBLE if fits else Rating.BREAKING, new.at("items"), "type", what)
 
 
-def added_change(title: str, node: Node, required: bool, place: Location) -> Change:
-    """Something new that we may, or must, send."""
+def _marks(old: Schema, new: Schema) -> Iterator[Change]:
+    limits = [
+        key
+        for key in ("exclusiveMinimum", "exclusiveMaximum")
+        if not {old.get(key[9:].lower()), new.get(key[9:].lower())} - {None}
+    ]
+    for key in ("deprecated", "readOnly", "writeOnly", *limits):
+        if bool(old.get(key)) != bool(new.get(key)):
+            kind = "deprecated" if key == "deprecated" else "restated"
+            what = f"{key} is {'now' if new.get(key) else 'no longer'} said"
+            yield Change(Rating.COMPATIBLE, new.at(key), kind, what)
+
+
+def added_change(title: str, path: str, required: bool) -> Change:
+    """Something new that may, or must, be sent."""
     if required:
-        return Change(Rating.BREAKING, node.path, "required", f"{title} is new, and required", (place,))
-    return Change(Rating.COMPATIBLE, node.path, "new", f"{title} is new", (place,))
+        return Change(Rating.BREAKING, path, "required", f"{title} is new, and required")
+    return Change(Rating.COMPATIBLE, path, "new", f"{title} is new")
 
 
-def required_change(
-    old: Any, new: Any, title: str, path: str, place: Location, reads: bool = False
-) -> Iterator[Change]:
+def required_change(old: Any, new: Any, title: str, path: str, direction: Direction) -> Iterator[Change]:
     """Something in both that must be there in one of them only."""
     if bool(old) != bool(new):
-        rating = Rating.COMPATIBLE if bool(new) == reads else Rating.BREAKING
-        yield Change(rating, path, "required", f"{title} is {'now' if new else 'no longer'} required", (place,))
+        rating = Rating.COMPATIBLE if bool(new) == (direction == "response") else Rating.BREAKING
+        yield Change(rating, path, "required", f"{title} is {'now' if new else 'no longer'} required")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.pipeline.convert import to_openapi3
-from scripts.pipeline.document import SpecError, check_names, dump, parse, validate
+from scripts.pipeline.document import SpecError, dump, parse, validate
 
 from .documents import swagger
 
@@ -108,7 +108,7 @@ def test_what_is_written_reads_back_the_same(document: dict[str, Any]) -> None:
     assert parse(dump(document).encode(), "x") == document
 
 
-# Validation and names ---------------------------------------------------------------------------------------------
+# Validation -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -130,44 +130,3 @@ def test_an_invalid_document_is_refused_with_the_place_that_is_wrong() -> None:
         SpecError, match=r"^things#/components/schemas/Base/type: not a valid document: 'object2' is not"
     ):
         validate(document, "things#")
-
-
-def named() -> dict[str, Any]:
-    return to_openapi3(swagger(), "#")
-
-
-def test_a_document_with_all_its_names_passes() -> None:
-    document = named()
-    document["components"]["schemas"]["Base"]["properties"]["title"] = {"type": "string"}
-    document["components"]["schemas"]["Base"]["example"] = {"properties": {}}
-    check_names(document, "#")
-
-
-@pytest.mark.parametrize(("key", "value"), [("operationId", ""), ("tags", []), ("tags", ["a", "b"])])
-def test_an_operation_without_a_name_or_with_two_homes_is_refused(key: str, value: object) -> None:
-    document = named()
-    document["paths"]["/things/{id}"]["post"][key] = value
-    with pytest.raises(SpecError, match=r"^#/paths/~1things~1\{id\}/post: needs an operationId and one tag"):
-        check_names(document, "#")
-
-
-@pytest.mark.parametrize(
-    ("keys", "where"),
-    [
-        (("paths", "/things/{id}", "post", "responses", "201", "content", "text/plain", "schema", "items"), "/items"),
-        (("components", "schemas", "Base", "properties", "id"), "/properties/id"),
-        (("components", "schemas", "Thing", "allOf", 1, "properties", "name"), "/allOf/1/properties/name"),
-        (("components", "schemas", "Thing", "additionalProperties"), "/additionalProperties"),
-    ],
-)
-def test_an_inline_object_without_a_title_is_refused(keys: tuple[str | int, ...], where: str) -> None:
-    document: Any = named()
-    node = document
-    for key in keys[:-1]:
-        node = node[key]
-    node[keys[-1]] = {"type": "object", "properties": {}}
-    with pytest.raises(SpecError, match="an object without a name") as caught:
-        check_names(document, "#")
-    assert caught.value.where.endswith(where)
-    node[keys[-1]]["title"] = "Inner"
-    check_names(document, "#")

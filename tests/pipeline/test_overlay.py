@@ -9,10 +9,12 @@ import pytest
 from scripts.pipeline.document import SpecError
 from scripts.pipeline.overlay import apply_overlay
 
+INFO = {"title": "Corrections", "version": "1"}
+
 
 def overlaid(document: dict[str, Any], **action: Any) -> dict[str, Any]:
     action = {"description": "a reason", **action}
-    return apply_overlay(document, {"overlay": "1.0.0", "info": {}, "actions": [action]}, "o.yaml")
+    return apply_overlay(document, {"overlay": "1.0.0", "info": INFO, "actions": [action]}, "o.yaml")
 
 
 def test_an_update_merges_objects_appends_to_lists_and_replaces_the_rest() -> None:
@@ -62,7 +64,7 @@ def test_what_an_update_adds_is_not_shared_between_its_places() -> None:
         ({"target": "$.a", "remove": False}, "o.yaml action 1 ($.a): must have either update or remove: true"),
         ({"target": "$.a", "remove": True, "update": {}}, "o.yaml action 1 ($.a): must have either update or remove"),
         ({"target": "$.a", "remove": True, "description": ""}, "o.yaml action 1 ($.a): has no description"),
-        ({"target": "$.a", "copy": "$.b"}, "o.yaml action 1/copy: unknown here"),
+        ({"target": "$.a", "copy": "$.b"}, "o.yaml action 1 ($.a)/copy: unknown here"),
     ],
 )
 def test_an_action_that_does_nothing_or_cannot_be_done_is_an_error(action: dict[str, Any], message: str) -> None:
@@ -77,8 +79,55 @@ def test_a_number_does_not_pass_for_a_boolean() -> None:
 
 
 @pytest.mark.parametrize(
-    "overlay", [{}, {"overlay": "1.1.0", "actions": [{}]}, {"overlay": "1.0.0"}, {"overlay": "1.0.0", "actions": []}]
+    ("changes", "message"),
+    [
+        ({"overlay": None}, "o.yaml: not an OpenAPI Overlay 1.0.0"),
+        ({"overlay": "1.1.0"}, "o.yaml: Overlay 1.1 is not supported: write it as 1.0.0"),
+        ({"actions": None}, "o.yaml#/actions: must be a list of at least one action"),
+        ({"actions": []}, "o.yaml#/actions: must be a list of at least one action"),
+        ({"actions": ["$.a"]}, "o.yaml action 1: must be an object"),
+        ({"extends": "other.yaml"}, "o.yaml#/extends: is not supported"),
+        ({"action": []}, "o.yaml#/action: unknown here"),
+        ({"info": None}, "o.yaml#/info: must have a title and a version"),
+        ({"info": {"title": "x"}}, "o.yaml#/info: must have a title and a version"),
+        ({"info": {**INFO, "author": "x"}}, "o.yaml#/info/author: unknown here"),
+    ],
 )
-def test_what_is_not_an_overlay_is_refused(overlay: dict[str, Any]) -> None:
-    with pytest.raises(SpecError, match=r"^o\.yaml: not an OpenAPI Overlay 1\.0\.0 with actions"):
-        apply_overlay({}, overlay, "o.yaml")
+def test_what_is_not_an_overlay_is_refused(changes: dict[str, Any], message: str) -> None:
+    overlay = {"overlay": "1.0.0", "info": INFO, "actions": [{"target": "$.a", "description": "x", "remove": True}]}
+    with pytest.raises(SpecError) as caught:
+        apply_overlay({"a": 1}, {**overlay, **changes}, "o.yaml")
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        ("$.s[0,0]", ["b", "c"]),
+        ("$.s[2,0]", ["b"]),
+        ("$.s[::-1]", []),
+        ("$.s[0,2,1,0]", []),
+        ("$..s[?@ == 'b' || @ == 'a']", ["c"]),
+    ],
+)
+def test_a_node_selected_twice_or_out_of_order_is_removed_once(target: str, left: list[str]) -> None:
+    assert overlaid({"s": ["a", "b", "c"]}, target=target, remove=True) == {"s": left}
+
+
+def test_a_key_selected_twice_is_removed_once_and_updated_once() -> None:
+    assert overlaid({"o": {"x": 1, "y": 2}}, target="$.o['x','x']", remove=True) == {"o": {"y": 2}}
+    assert overlaid({"o": {"x": []}}, target="$.o['x','x']", update=1) == {"o": {"x": [1]}}
+
+
+def test_everything_wrong_with_several_actions_is_said_at_once() -> None:
+    actions = [
+        {"target": "$.nope", "description": "x", "remove": True},
+        {"target": "$.a", "description": "x", "update": {"b": 2}},
+        {"target": "$.a", "description": "x", "update": {"b": 2}},
+    ]
+    with pytest.raises(SpecError) as caught:
+        apply_overlay({"a": {"b": 1}}, {"overlay": "1.0.0", "info": INFO, "actions": actions}, "o.yaml")
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "o.yaml action 1 ($.nope)",
+        "o.yaml action 3 ($.a)",
+    ]

@@ -103,7 +103,7 @@ def test_a_broken_overlay_leaves_every_byte_where_it_was_and_says_so_on_one_line
     overlay.write_text(overlay.read_text(encoding="utf-8").replace("paths['/openapi.yaml']", "paths['/docs']"), "utf-8")
     before = regenerate.read_tree(workspace)
     code, out, err = run(workspace)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err == (
         "regenerate: overlays/sms-v2.overlay.yaml action 1 ($.paths['/docs']): matches nothing: the document changed, "
         "or the target is misspelt; nothing was changed\n"
@@ -126,7 +126,7 @@ def test_an_endpoint_the_generator_would_drop_is_an_error(workspace: Path) -> No
     overlay.write_text(text, "utf-8")
     before = regenerate.read_tree(workspace)
     code, out, err = run(workspace)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err.startswith("regenerate: gateway-v1.openapi.yaml: openapi_python_client failed: Warning(s) encountered")
     assert "/messages" in err
     assert err.count("\n") == 1
@@ -140,49 +140,13 @@ def test_code_the_facade_cannot_use_is_not_put_in_place_and_the_need_is_named(wo
     overlay.write_text(text.replace("title: NewMessage", "title: OutboundMessage"), "utf-8")
     before = regenerate.read_tree(workspace)
     code, out, err = run(workspace)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err.startswith(
         "regenerate: scripts/pipeline/contract.py: Modica.send needs a class modica_gateway_v1.models.NewMessage; spec "
         "path gateway-v1.openapi.yaml#/components/schemas/Message, shaped by overlays/gateway-v1.overlay.yaml action "
     )
     assert err.endswith("; nothing was changed\n")
     assert regenerate.read_tree(workspace) == before
-
-
-@pytest.mark.parametrize("failing", range(8))
-def test_a_swap_that_fails_at_any_step_puts_everything_back(
-    failing: int, tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built, backup = tmp_path / "built", tmp_path / "backup"
-    for name in ("openapi", "generated"):
-        shutil.copytree(workspace / name, built / name)
-    for name in regenerate.outputs(built):
-        (built / name).write_text("new", encoding="utf-8")
-    backup.mkdir()
-    before = regenerate.outputs(workspace)
-    rename, steps = Path.rename, iter(range(99))
-
-    def stumble(path: Path, target: Path) -> Path:
-        if next(steps) == failing:
-            raise KeyboardInterrupt
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", stumble)
-    with pytest.raises(KeyboardInterrupt):
-        regenerate.swap(built, workspace, backup)
-    assert regenerate.outputs(workspace) == before
-
-
-def test_a_swap_replaces_everything_and_drops_what_is_no_longer_made(tmp_path: Path, workspace: Path) -> None:
-    built, backup = tmp_path / "built", tmp_path / "backup"
-    for name in ("openapi", "generated"):
-        shutil.copytree(workspace / name, built / name)
-    (built / "generated" / "modica_sms_v2" / "types.py").unlink()
-    after = regenerate.outputs(built)
-    backup.mkdir()
-    regenerate.swap(built, workspace, backup)
-    assert regenerate.outputs(workspace) == after
-    assert regenerate.outputs(backup)
 
 
 def test_the_lock_knows_every_input_and_output_and_the_pinned_tools() -> None:

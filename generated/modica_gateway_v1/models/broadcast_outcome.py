@@ -17,9 +17,9 @@ class BroadcastOutcome:
     """The outcome for one destination.
 
     Attributes:
-        destination (str):
+        destination (str): The destination, as it was submitted.
         status (str): Known values: success, failure.
-        id (int | None | Unset):
+        id (int | None | Unset): The id of the message to this destination.
         message (None | str | Unset): Why the destination failed.
     """
 

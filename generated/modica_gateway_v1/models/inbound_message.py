@@ -17,10 +17,10 @@ class InboundMessage:
     """A message from a handset, posted by the gateway.
 
     Attributes:
-        id (int):
+        id (int): The id of the inbound message.
         source (str): The number of the handset.
         destination (str): The short code it was sent to.
-        content (str):
+        content (str): The text of the inbound message; base64 when encoding says so.
         operator (str): The name of the mobile operator.
         reply_to (str | Unset): The id of the message this one replies to, as a string of digits.
         reference (str | Unset): The label of the message this one replies to; only beside reply_to.

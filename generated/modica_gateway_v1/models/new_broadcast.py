@@ -18,13 +18,13 @@ class NewBroadcast:
     """A message for many destinations.
 
     Attributes:
-        content (str):
-        destination (list[str]):
-        source (str | Unset):
-        reference (str | Unset):
-        class_ (str | Unset):
-        mask (str | Unset):
-        sms_class (int | Unset):
+        content (str): The text of the message.
+        destination (list[str]): The numbers to send to, in international format.
+        source (str | Unset): The short code to send from; not together with class.
+        reference (str | Unset): A label of your own; it comes back with receipts and replies.
+        class_ (str | Unset): The application class of the message; not together with source.
+        mask (str | Unset): The name shown as sender, at most 20 characters.
+        sms_class (int | Unset): How the handset treats the message, 0 to 3.
         scheduled (datetime.datetime | Unset): When to send the message, no more than 60 days ahead.
         expires (datetime.datetime | Unset): When to give up delivering the message.
     """

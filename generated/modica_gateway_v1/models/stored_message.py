@@ -20,7 +20,7 @@ class StoredMessage:
         id (int | str): A 64-bit integer, as a number or as a string of digits.
         source (str): A number in international format, or a short code.
         destination (str): A number in international format, or a short code.
-        content (str):
+        content (str): The text of the message.
         reference (str | Unset): The label given when the message was submitted.
         reply_to (int | str | Unset): The id of the message this one replies to.
         operator (str | Unset): The name of the mobile operator.

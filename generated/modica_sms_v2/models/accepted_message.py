@@ -18,9 +18,9 @@ class AcceptedMessage:
     """A message the gateway has taken.
 
     Attributes:
-        id (UUID):
+        id (UUID): The id of the message.
         status (str | Unset): Known values: those of a status callback; accepted is the usual one here.
-        detail (str | Unset):
+        detail (str | Unset): More about the status.
     """
 
     id: UUID

@@ -14,9 +14,9 @@ class GatewayError:
     """Why the gateway refused a request.
 
     Attributes:
-        message (str):
-        status_code (int):
-        error (str):
+        message (str): What went wrong.
+        status_code (int): The HTTP status of the response.
+        error (str): The kind of error.
     """
 
     message: str

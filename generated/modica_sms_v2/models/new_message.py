@@ -16,17 +16,18 @@ T = TypeVar("T", bound="NewMessage")
 
 @_attrs_define
 class NewMessage:
-    """
+    """A message for one destination.
+
     Attributes:
-        destination (str):
-        content (str):
-        source (str | Unset):
-        reference (str | Unset):
-        class_ (str | Unset):
-        mask (str | Unset):
-        sms_class (int | Unset):
+        destination (str): The number to send to, in international format.
+        content (str): The text of the message.
+        source (str | Unset): The short code to send from; not together with class.
+        reference (str | Unset): A label of your own; it comes back with receipts and replies.
+        class_ (str | Unset): The application class of the message; not together with source.
+        mask (str | Unset): The name shown as sender, at most 20 characters.
+        sms_class (int | Unset): How the handset treats the message, 0 to 3.
         scheduled (datetime.datetime | Unset): When to send the message, no more than 60 days ahead.
-        integration_id (UUID | Unset):
+        integration_id (UUID | Unset): The id of an integration, from the vendor.
     """
 
     destination: str

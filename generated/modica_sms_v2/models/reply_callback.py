@@ -15,13 +15,14 @@ T = TypeVar("T", bound="ReplyCallback")
 
 @_attrs_define
 class ReplyCallback:
-    """
+    """A message from a handset, posted by the gateway.
+
     Attributes:
-        id (UUID | Unset):
+        id (UUID | Unset): The id of the inbound message.
         source (str | Unset): The mobile number the message came from.
-        destination (str | Unset):
-        content (str | Unset):
-        operator (str | Unset):
+        destination (str | Unset): The short code or number it was sent to.
+        content (str | Unset): The text of the inbound message.
+        operator (str | Unset): The name of the mobile operator.
     """
 
     id: UUID | Unset = UNSET

@@ -15,12 +15,13 @@ T = TypeVar("T", bound="StatusCallback")
 
 @_attrs_define
 class StatusCallback:
-    """
+    """Where a message stands, posted by the gateway.
+
     Attributes:
-        id (UUID | Unset):
+        id (UUID | Unset): The id given when the message was submitted.
         status (str | Unset): Known values: accepted, queued, submitted, sent, received (delivered to the handset),
             blocked, deficient, frozen, rejected, failed, dead, expired.
-        detail (str | Unset):
+        detail (str | Unset): More about the status.
         message_id (UUID | Unset): The same as id, in the other spelling.
         reference (str | Unset): The label given when the message was submitted, if there was one.
     """

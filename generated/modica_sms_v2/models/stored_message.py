@@ -18,12 +18,12 @@ class StoredMessage:
     """A message as the gateway stored it.
 
     Attributes:
-        id (UUID | Unset):
+        id (UUID | Unset): The id given when the message was submitted.
         source (str | Unset): Where the message came from.
         destination (str | Unset): Where the message goes to.
         direction (str | Unset): Known values: MT (sent to a handset), MO (came from a handset).
-        reference (str | Unset):
-        content (str | Unset):
+        reference (str | Unset): The label given when the message was submitted.
+        content (str | Unset): The text of the message.
         status (str | Unset): Known values: accepted, queued, submitted, sent, received (delivered to the handset),
             blocked, deficient, frozen, rejected, failed, dead, expired.
     """

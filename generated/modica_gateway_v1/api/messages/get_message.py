@@ -69,7 +69,7 @@ def sync_detailed(
     """Read back a message by its id.
 
     Args:
-        messageid (int):
+        messageid (int): The id given when the message was submitted.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -98,7 +98,7 @@ def sync(
     """Read back a message by its id.
 
     Args:
-        messageid (int):
+        messageid (int): The id given when the message was submitted.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -122,7 +122,7 @@ async def asyncio_detailed(
     """Read back a message by its id.
 
     Args:
-        messageid (int):
+        messageid (int): The id given when the message was submitted.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,7 +149,7 @@ async def asyncio(
     """Read back a message by its id.
 
     Args:
-        messageid (int):
+        messageid (int): The id given when the message was submitted.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -74,7 +74,7 @@ def sync_detailed(
     """Submit one message for one destination.
 
     Args:
-        body (NewMessage):
+        body (NewMessage): A message for one destination.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -103,7 +103,7 @@ def sync(
     """Submit one message for one destination.
 
     Args:
-        body (NewMessage):
+        body (NewMessage): A message for one destination.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -127,7 +127,7 @@ async def asyncio_detailed(
     """Submit one message for one destination.
 
     Args:
-        body (NewMessage):
+        body (NewMessage): A message for one destination.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -154,7 +154,7 @@ async def asyncio(
     """Submit one message for one destination.
 
     Args:
-        body (NewMessage):
+        body (NewMessage): A message for one destination.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
