@@ -166,7 +166,7 @@ def operations(url: str) -> dict[str, tuple[Callable[[], object], Callable[[], o
     }
 
 
-def blocking(url: str, size: Size, tls: bool) -> Iterator[Row]:
+def blocking(url: str, size: Size, *, tls: bool) -> Iterator[Row]:
     """One call after another."""
     for name, (ours, other) in operations(url).items():
         if not tls or name == "send":
@@ -356,7 +356,7 @@ FIRST_CLIENT = (
 )
 
 
-def imports(folder: Path, size: Size, count: bool) -> Iterator[Row]:
+def imports(folder: Path, size: Size, *, count: bool) -> Iterator[Row]:
     """The cost of a fresh interpreter's first line, and of the first client."""
 
     def seconds(code: str) -> float:
@@ -491,7 +491,7 @@ async def _handler(_receipt: object) -> None:
     pass
 
 
-def callback_server(pipe: Connection, ours: bool) -> None:
+def callback_server(pipe: Connection, *, ours: bool) -> None:
     """A child: uvicorn with one application."""
     import uvicorn
 
@@ -552,7 +552,7 @@ def receiver(size: Size) -> Iterator[Row]:
     spawn, ports, processes = multiprocessing.get_context("spawn"), list[int](), list[Any]()
     for ours in (True, False):
         here, there = spawn.Pipe()
-        processes.append(spawn.Process(target=callback_server, args=(there, ours)))
+        processes.append(spawn.Process(target=callback_server, args=(there,), kwargs={"ours": ours}))
         processes[-1].start()
         ports.append(here.recv())
 
@@ -633,7 +633,7 @@ def measured(size: Size, skipped: list[str]) -> Iterator[Row]:
         yield from rows
         yield flat(rows)
         yield from asynchronous(https, size, 50, "async send over TLS, 50 in flight", None)
-        yield from imports(environment, size, count)
+        yield from imports(environment, size, count=count)
         yield from pure(size)
         yield from receiver(size)
         if Path("/proc/self/status").exists():

@@ -62,7 +62,7 @@ class AsyncConnection(Connection, asyncio.Protocol):
 
     async def connect(self, address: Any) -> None:
         """Connect; raises OSError."""
-        self.sock.setblocking(False)
+        self.sock.settimeout(0)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._loop.sock_connect(self.sock, address)
 

@@ -52,7 +52,7 @@ class SyncConnection(Connection):
     def connect(self, address: Any, deadline: float) -> None:
         """Connect before the deadline; raises OSError."""
         sock = self.sock
-        sock.setblocking(False)
+        sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             sock.connect(address)

@@ -70,6 +70,7 @@ _SHOWN, _SHOWN_BAD = 10, 100
 @message_options
 @gateway_options
 def broadcast(
+    *,
     destinations: tuple[str, ...],
     content: str,
     files: tuple[str, ...],
@@ -99,7 +100,7 @@ def broadcast(
     Ctrl-C stops when the requests in flight are answered, a second one at once. Exit code 4 if any destination is
     unknown, otherwise that of what stopped it, otherwise 1 if any was refused.
     """
-    given = given_options(gateway.v2, options)
+    given = given_options(options, v2=gateway.v2)
     if content == "-":
         if "-" in (*files, *destinations):
             raise click.UsageError("Standard input can be the text or the destinations, not both.")

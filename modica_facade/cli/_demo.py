@@ -162,7 +162,7 @@ def _calls(
 @click.option("--v2", is_flag=True, help="Speak REST v2 instead of v1.")
 @password_file_option
 @json_option
-def demo(live: bool, destination: str | None, v2: bool, password: str | None, as_json: bool) -> None:
+def demo(*, live: bool, destination: str | None, v2: bool, password: str | None, as_json: bool) -> None:
     """Show the whole story: send, broadcast, get, receipts, a reply.
 
     On a simulator started for the purpose, unless --live and --destination say otherwise.
@@ -173,12 +173,12 @@ def demo(live: bool, destination: str | None, v2: bool, password: str | None, as
         raise click.UsageError("--destination needs --live: the simulator sends no SMS anywhere.")
     if destination:
         with Gateway(v2, None, password).connect() as modica:
-            _show(on_gateway(modica, destination), as_json)
+            _show(on_gateway(modica, destination), as_json=as_json)
     else:
-        _show(on_simulator(v2=v2), as_json)
+        _show(on_simulator(v2=v2), as_json=as_json)
 
 
-def _show(steps: Iterable[Step], as_json: bool) -> None:
+def _show(steps: Iterable[Step], *, as_json: bool) -> None:
     for number, step in enumerate(steps):
         if as_json:
             print_json({"step": step.name, **step.facts})

@@ -40,7 +40,7 @@ class FailedError(Exception):
         self.code = code
 
 
-def note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+def note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click calls it so
     """Remember, as the callback of --json, that errors are to be printed as JSON too."""
     ctx.meta[_AS_JSON] = value
     return value

@@ -27,6 +27,7 @@ from ._signals import terminations_interrupt
 @url_option("--forward-to", help="Post each callback on to this URL, and answer 500 if it does not take it.")
 @json_option
 def listen(
+    *,
     port: int,
     username: str | None,
     password_env: str | None,

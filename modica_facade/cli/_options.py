@@ -168,7 +168,7 @@ def message_options(function: _Function) -> _Function:
     return function
 
 
-def given_options(v2: bool, options: dict[str, Any]) -> dict[str, Any]:
+def given_options(options: dict[str, Any], *, v2: bool) -> dict[str, Any]:
     """The message options that were given; refused if the version does not have them."""
     given = {name: value for name, value in options.items() if value is not None}
     foreign = "expires" if v2 else "integration_id"

@@ -14,7 +14,7 @@ from ._plan import describe_character
 @click.command()
 @click.argument("text")
 @json_option
-def parts(text: str, as_json: bool) -> None:
+def parts(*, text: str, as_json: bool) -> None:
     """How many SMS a TEXT makes, and which characters force the costlier encoding.
 
     GSM-7 has room for 160 characters (153 in each of several SMS), UCS-2 for 70 (67). One character that GSM-7 does

@@ -29,6 +29,7 @@ from ._results_file import STATUSES, Account, append_outcome, read_account
 @click.option("--yes", is_flag=True, help="Do not ask before --not-sent.")
 @json_option
 def results(
+    *,
     file: Path,
     status: str | None,
     format_: Format,

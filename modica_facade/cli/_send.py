@@ -20,13 +20,13 @@ from ._signals import terminations_interrupt
 @click.argument("content")
 @message_options
 @gateway_options
-def send(destination: str, content: str, gateway: Gateway, as_json: bool, **options: Any) -> None:
+def send(*, destination: str, content: str, gateway: Gateway, as_json: bool, **options: Any) -> None:
     """Send CONTENT to one DESTINATION: one SMS, never two.
 
     DESTINATION is a number in international format, such as +64211234567; the gateway judges it. CONTENT - is read from
     standard input. Prints the id.
     """
-    given = given_options(gateway.v2, options)
+    given = given_options(options, v2=gateway.v2)
     if destination == "-":
         raise click.UsageError("DESTINATION cannot come from standard input; use broadcast --file - for that.")
     if content == "-":
@@ -66,7 +66,7 @@ def _not_printed(sent: SubmittedMessage, why: str) -> OutcomeUnknownError:
 @click.command()
 @click.argument("message_id")
 @gateway_options
-def get(message_id: str, gateway: Gateway, as_json: bool) -> None:
+def get(*, message_id: str, gateway: Gateway, as_json: bool) -> None:
     """Fetch a stored message by its id."""
     if not gateway.v2 and parse_v2_id(message_id):
         raise click.UsageError(f"{message_id} is an id of REST v2; add --v2.")

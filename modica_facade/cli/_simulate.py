@@ -63,6 +63,7 @@ _HELP = "Type a number and a text, such as '+64211234567 Yes please', to let tha
 @click.option("--quiet", is_flag=True, help="Do not print requests and callbacks.")
 @json_option
 def simulate(
+    *,
     replies: bool,
     quiet: bool,
     as_json: bool,

@@ -43,6 +43,7 @@ def trigger() -> None:
 @_v2
 @json_option
 def receipt(
+    *,
     to: str,
     status: str,
     message_id: str | None,
@@ -71,7 +72,7 @@ def receipt(
 @click.option("--reference", help="Of the message that this one answers; REST v1 only.")
 @_v2
 @json_option
-def inbound(to: str, message_id: str | None, v2: bool, as_json: bool, **fields: str | None) -> None:
+def inbound(*, to: str, message_id: str | None, v2: bool, as_json: bool, **fields: str | None) -> None:
     """An inbound message (MO), such as a reply."""
     new_id: str | int = str(uuid4()) if v2 else int(_new_id())
     identity = message_id if message_id is not None else new_id
