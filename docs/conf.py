@@ -1,4 +1,4 @@
-"""How `make docs` builds the site: from the pages here and the docstrings, without the network."""
+"""How `make docs` builds the site: from these pages and the docstrings, without the network."""
 
 from modica_facade import __version__
 
@@ -9,7 +9,8 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-nitpicky = False  # the standard library's names in signatures lead nowhere: their inventory would need the network
+# The names of the standard library in signatures lead nowhere: their inventory is on the network.
+nitpicky = False
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
