@@ -169,7 +169,7 @@ class Bulk:
         try:
             batch.call = self._make_call(tuple(batch.destinations), self._pulled)
         except InvalidRequestError as error:
-            if self._refusals_are_outcomes and error.field == "destination":
+            if self._refusals_are_outcomes:
                 batch.settle([BroadcastOutcome(batch.destinations[0], None, "failure", str(error))])
                 return batch
             # Never tried. Batches that are in flight may yet fail with an outcome that is not known.

@@ -474,6 +474,37 @@ def test_the_callers_own_error_is_the_cause_and_loses_nothing(sync_or_async: Fla
     assert (error.batch, error.may_have_been_sent) == ((), False)
 
 
+class Restless:
+    """An iterator that goes on after it has ended or failed, as none should."""
+
+    def __init__(self, ends_with: type[Exception]) -> None:
+        self.numbers = itertools.cycle(NUMBERS)
+        self.ends_with = ends_with
+        self.calls = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.calls += 1
+        if self.calls % 5 == 0:
+            raise self.ends_with
+        return next(self.numbers)
+
+
+@pytest.mark.parametrize("ends_with", [StopIteration, KeyError])
+def test_an_input_that_has_ended_or_failed_is_not_asked_again(
+    sync_or_async: Flavour, ends_with: type[Exception]
+) -> None:
+    gateway, source = Gateway([]), Restless(ends_with)
+    with gateway.client(sync_or_async, V2) as modica:
+        known, error = drive(modica.send_many(source, "Kia ora", concurrency=3))
+    assert [outcome.destination for outcome in known] == NUMBERS[:4]
+    assert sorted(gateway.acted) == NUMBERS[:4]
+    assert source.calls == 5
+    assert (error is None) is (ends_with is StopIteration)
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_the_account_survives_copying_and_pickling(again: Callable[[Any], Any]) -> None:
     gateway = Gateway(["well", "lost"])

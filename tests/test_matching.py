@@ -101,6 +101,7 @@ def test_several_ways_to_write_one_number_share_the_outcomes_about_it() -> None:
         (["X", "0211234567", "0211234567"], ["X", "+64211234567"]),
         (["X", "0211234567", "0221234567"], ["X", "+64211234567", "+64231234567"]),
         (["X", "0211234567", "Y"], ["X", "+64211234567", "Z"]),
+        (["X", "0211234567"], ["X", "+64211234567", "Z"]),
     ],
 )
 def test_what_is_not_clear_is_left_out_and_the_exact_stays(wanted: list[str], names: list[str]) -> None:
