@@ -17,6 +17,7 @@ import modica_gateway_v1
 import modica_sms_v2
 import pytest
 from modica_gateway_v1.api.messages import broadcast_message, get_message, send_message
+from modica_gateway_v1.errors import UnexpectedStatus
 from modica_gateway_v1.models import BroadcastOutcome, NewBroadcast, NewMessage
 from modica_gateway_v1.models import DeliveryReceipt as DeliveryReceiptV1
 from modica_gateway_v1.models import GatewayError as GatewayErrorV1
@@ -437,3 +438,55 @@ def test_the_generated_v2_models_carry_callbacks(key: str) -> None:
     inbound = {"id": MESSAGE_ID, "source": "+64211234567", "destination": "1234", "content": "yes", "operator": "x"}
     assert StatusCallback.from_dict(receipt).to_dict() == receipt
     assert ReplyCallback.from_dict(inbound).to_dict() == inbound
+
+
+# What a user of the low-level clients is told in docs/generated-clients.md ---------------------------------------
+
+
+def low_level(status: int, raising: bool = True, **response: Any) -> modica_gateway_v1.Client:
+    http = httpx.Client(
+        base_url="https://gateway.invalid",
+        auth=("name", "canary"),
+        transport=httpx.MockTransport(lambda request: httpx.Response(status, **response)),
+    )
+    client = modica_gateway_v1.Client("https://gateway.invalid", raise_on_unexpected_status=raising)
+    return client.set_httpx_client(http)
+
+
+@pytest.mark.parametrize(
+    ("status", "response", "error"),
+    [
+        (503, {"html": "<html>"}, UnexpectedStatus),
+        (520, {"html": "<html>"}, ValueError),
+        (201, {"html": "<html>"}, json.JSONDecodeError),
+        (400, {"html": "<html>"}, json.JSONDecodeError),
+        (400, {"json": {"message": "no", "code": 400}}, KeyError),
+    ],
+)
+def test_what_the_generated_client_raises_is_what_the_page_says(
+    status: int, response: dict[str, Any], error: type[Exception]
+) -> None:
+    message = NewMessage(destination="+64211234567", content="Kia ora")
+    with low_level(status, **response) as client, pytest.raises(error):
+        send_message.sync_detailed(client=client, body=message)
+
+
+def test_an_undocumented_status_is_nothing_unless_it_is_asked_to_raise() -> None:
+    message = NewMessage(destination="+64211234567", content="Kia ora")
+    with low_level(503, raising=False) as client:
+        assert send_message.sync_detailed(client=client, body=message).parsed is None
+
+
+def test_the_password_is_in_the_repr_of_a_generated_client_unless_httpx_has_it() -> None:
+    with low_level(201) as client:
+        assert "canary" not in repr(client)
+    assert "canary" in repr(modica_gateway_v1.Client("https://x.invalid", httpx_args={"auth": ("name", "canary")}))
+    assert "canary" in repr(modica_gateway_v1.AuthenticatedClient("https://x.invalid", token="canary"))
+
+
+def test_a_generated_client_has_no_time_out_and_sends_naive_dates_without_an_offset() -> None:
+    client = modica_gateway_v1.Client("https://x.invalid")
+    with client.get_httpx_client() as http:
+        assert http.timeout == httpx.Timeout(None)
+    naive = datetime(2026, 12, 1, 9)  # noqa: DTZ001 - a date without a zone is what is tried
+    assert NewMessage("+64211234567", "Kia ora", scheduled=naive).to_dict()["scheduled"] == "2026-12-01T09:00:00"
