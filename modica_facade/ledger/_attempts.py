@@ -258,13 +258,13 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
         if campaign is None:
             claim = _claim_single(database, client)
         else:
-            room = min(BATCH if _has_broadcast(client) else 1, BATCH if limit is None else limit - done)
-            wait = _campaigns.take_turn(database, campaign, room)
-            if wait is None:
+            most = BATCH if _has_broadcast(client) else 1
+            turn = _campaigns.take_turn(database, campaign, most if limit is None else min(most, limit - done))
+            if not turn.size:
                 break
-            if wait > timedelta():
-                yield wait
-            claim, left = _claim_in_campaign(database, client, campaign, room)
+            if turn.wait > timedelta():
+                yield turn.wait
+            claim, left = _claim_in_campaign(database, client, campaign, turn.size)
         if claim is None:
             break
         done += len(claim.ids)
@@ -319,9 +319,7 @@ def _claim_in_campaign(database: Database, client: Any, name: str, room: int) ->
                 f"campaign {name!r} has {unsupported}, which this client's REST version does not have; "
                 "work with the other client"
             )
-        records = transaction.run(
-            sql.CLAIM_IN_CAMPAIGN, campaign=name, now=now, account=_account(client), room=campaign.room(room)
-        )
+        records = transaction.run(sql.CLAIM_IN_CAMPAIGN, campaign=name, now=now, account=_account(client), room=room)
     if not records:
         return None, left
     claim = Claim(

@@ -36,10 +36,6 @@ class Settings:
     schedule: Schedule
     state: str = field(default="new", eq=False)
 
-    def room(self, wanted: int) -> int:
-        """How many destinations one request may take: not more than a second's worth."""
-        return wanted if self.rate is None else min(wanted, max(1, int(self.rate)))
-
     def request_options(self, *, has_broadcast: bool, now: datetime) -> dict[str, Any]:
         """The options of its requests: REST v1 is told as well when to give up."""
         latest = self.schedule.latest
@@ -152,19 +148,30 @@ def may_send(campaign: Settings, now: datetime) -> timedelta | None:
     return time_left(campaign.schedule, now) if campaign.state == "running" else None
 
 
-def take_turn(database: Database, name: str, room: int) -> timedelta | None:
-    """Reserve the time of one request: how long to wait until then; None: there is nothing to send now."""
+@frozen
+class Turn:
+    """When the next request may leave, and for how many destinations: 0 if there is nothing to send now."""
+
+    size: int
+    wait: timedelta = timedelta()
+
+
+def take_turn(database: Database, name: str, room: int) -> Turn:
+    """Reserve the time of one request for at most so many destinations."""
     now = database.now()
-    with database.transaction("fast") as transaction:
+    with database.transaction("read") as transaction:
         campaign = find(transaction, name)
         if may_send(campaign, now) is None:
-            return None
-        ((due,),) = transaction.run(sql.DUE_IN_CAMPAIGN, campaign=name, now=now, room=campaign.room(room))
-        if not due:
-            return None
-        step = 0.0 if campaign.rate is None else due / campaign.rate
-        ((wait,),) = transaction.run(sql.TAKE_TURN, name=name, step=step)
-    return timedelta(seconds=max(0.0, float(wait)))
+            return Turn(0)
+        ((wait,),) = transaction.run(sql.WAIT, name=name)
+    if campaign.rate is not None:
+        room = min(room, max(1, int(campaign.rate)))
+        with database.transaction("fast") as transaction:
+            # Time is reserved for what is there only: an idle worker would push the pace ahead.
+            ((room,),) = transaction.run(sql.DUE_IN_CAMPAIGN, campaign=name, now=now, room=room)
+            if room:
+                ((wait,),) = transaction.run(sql.TAKE_TURN, name=name, step=room / campaign.rate)
+    return Turn(room, timedelta(seconds=max(0.0, float(wait))))
 
 
 def hold(database: Database, name: str, pause: timedelta) -> None:

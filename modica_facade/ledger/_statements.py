@@ -213,6 +213,8 @@ UPDATE {p}campaign SET next_at = {greatest}(next_at, {clock}) + :step WHERE name
 RETURNING next_at - :step - {clock}
 """
 
+WAIT: Final = "SELECT next_at - {clock} FROM {p}campaign WHERE name = :name"
+
 HOLD: Final = "UPDATE {p}campaign SET next_at = {greatest}(next_at, {clock} + :seconds) WHERE name = :name"
 
 PROGRESS: Final = "SELECT state, status, count(*) FROM {p}message WHERE campaign = :campaign GROUP BY state, status"
