@@ -318,3 +318,22 @@ def test_any_order_and_any_number_of_workers_will_do(pytester: pytest.Pytester, 
         pytester.makepyfile(**{f"test_{scope}": SEND + textwrap.dedent(SHARED.format(scope=scope))})
     result = pytester.runpytest_subprocess("-W", "error", *options)
     result.assert_outcomes(passed=12)
+
+
+def test_the_ledger_has_the_same_clock(run: Callable[[str], pytest.RunResult]) -> None:
+    result = run("""
+        from datetime import timedelta
+        from modica_facade import Modica
+        from modica_facade.ledger import Ledger
+
+        def test_ledger(modica_simulator, tmp_path):
+            modica_simulator.advance(timedelta(days=400))
+            with (
+                Modica("name", "secret", base_url=modica_simulator.base_url) as modica,
+                Ledger(tmp_path / "ledger.sqlite") as ledger,
+            ):
+                ledger.migrate()
+                ledger.send(modica, "+64211234567", "Kia ora", reference="order-42")
+                assert ledger.entry("order-42").attempted_at == modica_simulator.now
+    """)
+    result.assert_outcomes(passed=1)

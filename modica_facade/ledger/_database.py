@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
 
-from .._arguments import utc_now
 from ..errors import ConfigurationError, InvalidRequestError, TransportError
 from ._statements import COLUMNS
 
@@ -266,6 +265,13 @@ def dialect_for(url_or_path: str | os.PathLike[str]) -> Dialect:
     )
 
 
+def _utc_now() -> datetime:
+    """The client's clock, looked up at each call: a test that replaces it replaces that of the ledger too."""
+    from .._arguments import utc_now
+
+    return utc_now()
+
+
 class Transaction:
     """A connection in a transaction, and its cursor; afterwards it waits for the next one."""
 
@@ -314,7 +320,7 @@ class Database:
         self._process = os.getpid()
         self._inherited: list[list[Transaction]] = []
         self._closed = False
-        self.now: Callable[[], datetime] = utc_now
+        self.now: Callable[[], datetime] = _utc_now
 
     @contextlib.contextmanager
     def transaction(
