@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, ParamSpec, Self, TypeVar
 from uuid import UUID
 
-from ..client import AsyncMessageClient, AsyncModica
-from ..errors import ConfigurationError, NotSentError
+from ..client import AsyncMessageClient, AsyncModica, Modica, ModicaV2
+from ..errors import ConfigurationError, InvalidRequestError, NotSentError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
@@ -369,6 +369,9 @@ class Threads:
 
     async def perform(self, client: Any, steps: _attempts.Steps[T]) -> T:
         """Perform what an operation yields, on an asynchronous client."""
+        if isinstance(client, Modica | ModicaV2):
+            # It would send, and only then could its answer not be awaited.
+            raise InvalidRequestError("this client blocks: use it with Ledger", field="client")
         advance: Callable[[], Any] = functools.partial(next, steps)
         while True:
             future = self._submit(functools.partial(_advance, advance))

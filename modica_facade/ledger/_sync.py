@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any, NoReturn, Self, TypeVar
 from uuid import UUID
 
 from ..client import MessageClient, Modica
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidRequestError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
@@ -565,6 +566,8 @@ class Campaign:
 
 def run(client: Any, steps: _attempts.Steps[T]) -> T:
     """Perform what an operation yields, on a blocking client."""
+    if inspect.iscoroutinefunction(getattr(client, "send", None)):
+        raise InvalidRequestError("this client is asynchronous: use it with AsyncLedger", field="client")
     try:
         step = next(steps)
         while True:

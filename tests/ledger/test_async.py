@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modica_facade import AsyncModica, ConfigurationError
+from modica_facade import AsyncModica, ConfigurationError, InvalidRequestError, Modica
 from modica_facade.ledger import AsyncLedger, Campaign, Ledger
 from modica_facade.ledger._async import AsyncCampaign
 from modica_facade.simulator import Simulator
@@ -49,6 +49,22 @@ def run(url: str, scenario: Any) -> None:
             await scenario(ledger)
 
     asyncio.run(main())
+
+
+def test_a_client_of_the_other_kind_is_refused_before_there_is_a_row(url: str, simulator: Simulator) -> None:
+    async def scenario(ledger: AsyncLedger) -> None:
+        with Modica("application", "password", base_url=simulator.base_url) as blocking:
+            wrong: Any = blocking
+            with pytest.raises(InvalidRequestError, match="use it with Ledger"):
+                await ledger.send(wrong, NUMBER, "Kia ora", reference="order-42")
+        async with AsyncModica("application", "password", base_url=simulator.base_url) as asynchronous:
+            wrong = asynchronous
+            with Ledger(url) as other, pytest.raises(InvalidRequestError, match="use it with AsyncLedger"):
+                other.send(wrong, NUMBER, "Kia ora", reference="order-42")
+        assert await ledger.entry("order-42") is None
+
+    run(url, scenario)
+    assert simulator.requests == []
 
 
 def test_a_task_cancelled_during_its_request_leaves_the_message_in_doubt(url: str, simulator: Simulator) -> None:
