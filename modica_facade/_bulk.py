@@ -164,7 +164,6 @@ class Bulk:
             return None
         if not batch.destinations:
             self._pulling = False
-            self._batches.pop()
             return None
         try:
             batch.call = self._make_call(tuple(batch.destinations), self._pulled)

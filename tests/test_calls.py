@@ -108,6 +108,7 @@ class TestToResult:
             (200, errors.UnexpectedResponseError),
             (204, errors.UnexpectedResponseError),
             (302, errors.UnexpectedResponseError),
+            (399, errors.UnexpectedResponseError),
             (307, errors.UnexpectedResponseError),
         ],
     )
@@ -118,6 +119,12 @@ class TestToResult:
         assert getattr(error.value, "status_code", status) == status
         if isinstance(error.value, errors.GatewayError):
             assert error.value.retry_after == 7
+
+    @pytest.mark.parametrize(("status", "advice"), [(299, False), (300, True), (399, True), (600, False)])
+    def test_a_redirect_is_called_one(self, status: int, advice: bool) -> None:
+        with pytest.raises(errors.UnexpectedResponseError) as error:
+            to_result(GET, Response(status))
+        assert ("redirects are never followed" in str(error.value)) is advice
 
     def test_the_body_is_kept_within_bounds(self) -> None:
         with pytest.raises(errors.ServerError) as error:
