@@ -111,6 +111,8 @@ def _restate(theirs: Any, ours: Any, key: str, names: bool) -> Any:
         return _restate_list(theirs, ours if isinstance(ours, list) else [])
     if not isinstance(theirs, dict):
         return theirs
+    if not names and isinstance(theirs.get("$ref"), str):
+        return {"$ref": theirs["$ref"]}  # what stands beside it is read by nobody
     ours = ours if isinstance(ours, dict) else {}
     order = [*(name for name in ours if name in theirs or not names), *(name for name in theirs if name not in ours)]
     result: Document = {}
