@@ -47,8 +47,9 @@ from modica_facade import (
     OutcomeUnknownError,
     RetryPolicy,
     SubmittedMessage,
+    _v2,
 )
-from modica_facade._bulk import Batch
+from modica_facade._bulk import Batch, Bulk
 
 from .conftest import Flavour
 from .misbehaving import connecting
@@ -1040,3 +1041,15 @@ def test_several_tasks_may_share_the_iterator() -> None:
 
     asyncio.run(share())
     assert Counter(found) == Counter(gateway.acted) == Counter(NUMBERS * 5)
+
+
+def test_a_batch_that_is_pulled_but_not_begun_at_the_end_is_not_begun_after_it() -> None:
+    bulk = Bulk(NUMBERS, lambda destinations, _: _v2.sends("Kia ora")(*destinations), 1)
+    with contextlib.suppress(Alarm), bulk:
+        batch = bulk.next_batch()
+        raise Alarm
+    assert batch is not None
+    assert bulk.start(batch) is None
+    with pytest.raises(BroadcastInterruptedError) as stop:
+        next(bulk)
+    assert (stop.value.batch, list(stop.value.unsent), stop.value.may_have_been_sent) == ((), NUMBERS, False)
