@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import inspect
 import signal
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Flavour:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.is_async = name == "async"
+        self.is_async = name != "sync"
 
     @contextlib.contextmanager
     def client(
@@ -71,7 +72,8 @@ class Flavour:
             with kind[0](*args, **kwargs) as client:
                 yield Driver(client, None)
             return
-        with asyncio.Runner() as runner:
+        loops = importlib.import_module("uvloop").new_event_loop if self.name == "uvloop" else None
+        with asyncio.Runner(loop_factory=loops) as runner:
             client = kind[1](*args, **kwargs)
             try:
                 yield Driver(client, runner)

@@ -164,7 +164,14 @@ Behaviour = Callable[[Peer], object]
 class Misbehaving:
     """Listens on loopback while the ``with`` block lasts; ``tls`` makes it https for the name ``host``."""
 
-    def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        *behaviours: Behaviour,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.receive_buffer = receive_buffer
         self.behaviours = behaviours or (Peer.serve,)
         self.tls = tls
         self.host = host
@@ -187,6 +194,9 @@ class Misbehaving:
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        if self.receive_buffer is not None:
+            # Connections inherit it.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
         return self

@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
+import pook
 import pytest
 import respx
 import vcr
+import wrapt
 from pytest_httpx import HTTPXMock
 from vcr.errors import CannotOverwriteExistingCassetteException
 
@@ -208,3 +211,52 @@ def test_hooks_of_the_callers_client_are_called_and_may_raise(sync_or_async: Fla
         if not sync_or_async.is_async:
             http_client.close()
     assert called == ["POST"]
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("using", ["httpx", "httpcore"])
+def test_respx_answers_wherever_it_intervenes(sync_or_async: Flavour, using: str) -> None:
+    with respx.mock(base_url=URL, using=using) as router:
+        sent = router.post("/messages").respond(201, json=[ID])
+        with sync_or_async.client("name", "password", base_url=URL) as modica:
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    assert sent.call_count == 1
+
+
+@pytest.mark.usefixtures("offline")
+def test_pook_answers(sync_or_async: Flavour) -> None:
+    with pook.use():
+        pook.post(f"{URL}/messages").reply(201).json([ID])
+        with sync_or_async.client("name", "password", base_url=URL) as modica:
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_patched_send_of_the_httpx_client_answers(sync_or_async: Flavour) -> None:
+    target = "httpx.AsyncClient.send" if sync_or_async.is_async else "httpx.Client.send"
+    answer = httpx.Response(201, json=[ID], request=httpx.Request("POST", URL))
+    with (
+        mock.patch(target, return_value=answer) as send,
+        sync_or_async.client("name", "password", base_url=URL) as modica,
+    ):
+        assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    assert send.call_count == 1
+
+
+def test_an_instrumentation_by_wrapt_sees_every_request_and_may_add_to_it(sync_or_async: Flavour) -> None:
+    def wrapper(wrapped: Any, _: object, args: Any, kwargs: Any) -> Any:
+        args[0].headers["traceparent"] = "00-1-2-01"
+        return wrapped(*args, **kwargs)
+
+    kind: Any = httpx.AsyncHTTPTransport if sync_or_async.is_async else httpx.HTTPTransport
+    method = "handle_async_request" if sync_or_async.is_async else "handle_request"
+    with (
+        Misbehaving() as server,
+        sync_or_async.client("name", "password", base_url=server.base_url) as modica,
+        mock.patch.object(kind, method, wrapt.FunctionWrapper(getattr(kind, method), wrapper)),
+    ):
+        for _ in range(3):
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    assert [request.headers["traceparent"] for request in server.requests] == ["00-1-2-01"] * 3
+    # What is instrumented has no surplus answer to fear: a connection serves one request.
+    assert server.connections == 3

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeGuard, TypeVar, cast
 
 from ._exchange import CONNECT_TIMEOUT, WRITE_TIMEOUT, Exchange, is_io_error
 from ._pool import Connection
-from ._sync_connection import READ, timed_out, wait
+from ._sync_connection import READ, WRITE, timed_out, wait
 
 T = TypeVar("T")
 
@@ -42,13 +42,13 @@ class AsyncConnection(Connection, asyncio.Protocol):
     """A connection; TLS is asyncio's."""
 
     _over: asyncio.Future[None]
+    _timer: asyncio.Handle
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         super().__init__(sock)
         self._exchange: Exchange | None = None
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._active_at = 0.0
         self._writing = False
 
@@ -83,13 +83,13 @@ class AsyncConnection(Connection, asyncio.Protocol):
         self._transport.write(exchange.unsent)
         self._writing = True
         self._active_at = time.monotonic()
-        self._check_progress()
+        # In the next turn of the loop, when uvloop has really written.
+        self._timer = self._loop.call_soon(self._check_progress)
         try:
             await self._over
         finally:
             self._exchange = None
-            if self._timer is not None:
-                self._timer.cancel()
+            self._timer.cancel()
         return True
 
     async def _is_quiet(self) -> bool:
@@ -106,13 +106,12 @@ class AsyncConnection(Connection, asyncio.Protocol):
         return not self.dead
 
     def _check_progress(self, turns: int = _TURNS) -> None:
-        """Look at the clock, now and whenever a time-out could be due."""
+        """Look at the clock, whenever a time-out could be due."""
         exchange = self._exchange
         if exchange is None:
             return
-        assert self._transport is not None
         try:
-            if self._writing and not self._transport.get_write_buffer_size():
+            if self._writing and not self._has_unsent():
                 self._writing = False
                 self._active_at = time.monotonic()
             limit = WRITE_TIMEOUT if self._writing else exchange.timeout
@@ -129,6 +128,11 @@ class AsyncConnection(Connection, asyncio.Protocol):
         except BaseException as error:  # noqa: BLE001 - passed on to the task
             # A signal handler's: the event loop would log it, and the task wait for ever.
             self._settle(error)
+
+    def _has_unsent(self) -> bool:
+        """Is part of the request still here? asyncio does not say how much TLS has put into the buffer below."""
+        assert self._transport is not None
+        return self._transport.get_write_buffer_size() > 0 or not wait(self.sock, WRITE, 0.0)
 
     def _settle(self, error: BaseException | None = None) -> None:
         if not self._over.done():
@@ -149,7 +153,7 @@ class AsyncConnection(Connection, asyncio.Protocol):
             # Nobody asked for it.
             self.close()
             return
-        if self._transport is not None and not self._transport.get_write_buffer_size():
+        if not self._has_unsent():
             exchange.unsent = exchange.unsent[:0]
         exchange.receive(data)
         if exchange.over:

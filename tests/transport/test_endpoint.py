@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import ssl
+from pathlib import Path
 from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import trustme
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from record_cassettes import CASSETTES, SCENARIOS, SIMULATED_NOW
 
-from modica_facade import AsyncModica, ConfigurationError, Modica
+from modica_facade import (
+    AsyncModica,
+    AsyncModicaV2,
+    BroadcastInterruptedError,
+    ConfigurationError,
+    Modica,
+    ModicaError,
+    ModicaV2,
+    NotFoundError,
+    RetryPolicy,
+    _arguments,
+)
 from modica_facade._transport._endpoint import Endpoint, check_base_url
 from modica_facade._v1 import ACCEPT
+
+from ..conftest import Flavour
+from ..misbehaving import ID, Misbehaving, Peer, answering, response, server_side
 
 NUMBER = "+64211234567"
 
@@ -178,3 +201,140 @@ def test_one_tls_context_serves_every_client_and_wants_tls_1_2(monkeypatch: pyte
     assert context.minimum_version.name == "TLSv1_2"
     assert context.check_hostname
     assert endpoint("http://localhost").tls is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "base_url", "direct"),
+    [
+        ("gw.corp.example:8443", "https://gw.corp.example:8443/x", True),
+        ("gw.corp.example:8443", "https://gw.corp.example/x", False),
+        ("gw.corp.example", "https://gw.corp.example:8443/x", True),
+        (".corp.example:8443", "https://gw.corp.example:8443/x", True),
+        ("10.1.2.3:8443", "https://10.1.2.3:8443/x", True),
+        ("10.1.2.3", "https://10.1.2.3:8443/x", True),
+        ("2001:db8::1", "https://[2001:db8::1]:8443/x", True),
+        ("[2001:db8::1]", "https://[2001:db8::1]/x", True),
+        ("[2001:db8::1]:8443", "https://[2001:db8::1]:8443/x", True),
+        ("[2001:db8::2]", "https://[2001:db8::1]/x", False),
+        # Documented: urllib reads no ranges where it reads the environment.
+        ("10.0.0.0/8", "https://10.1.2.3/x", False),
+    ],
+)
+def test_no_proxy_names_hosts_with_or_without_a_port(
+    no_proxies: pytest.MonkeyPatch, no_proxy: str, base_url: str, direct: bool
+) -> None:
+    no_proxies.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    no_proxies.setenv("NO_PROXY", no_proxy)
+    assert (endpoint(base_url).proxy is None) is direct
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_spoken_to_with_our_tls_settings_if_in_tls_at_all(
+    no_proxies: pytest.MonkeyPatch, scheme: str
+) -> None:
+    no_proxies.setenv("HTTPS_PROXY", f"{scheme}://proxy.invalid:3128")
+    made = endpoint("https://gateway.invalid")
+    assert made.proxy is not None
+    assert made.proxy.ssl_context is (made.tls if scheme == "https" else None)
+
+
+def test_certificates_that_were_renewed_in_place_are_read_by_new_clients(
+    sync_or_async: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    for authority in trustme.CA(), trustme.CA():
+        bundle.write_bytes(authority.cert_pem.bytes())
+        tls = server_side(authority, "localhost")
+        with (
+            Misbehaving(tls=tls, host="localhost") as server,
+            sync_or_async.client("name", "password", base_url=server.base_url) as modica,
+        ):
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_is_1_2_or_later_offers_http_1_1_and_does_not_renegotiate(
+    sync_or_async: Flavour, trusted: trustme.CA, version: ssl.TLSVersion
+) -> None:
+    tls = server_side(trusted, "localhost")
+    tls.minimum_version = tls.maximum_version = version
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    spoken: list[str | None] = []
+
+    def look(peer: Peer) -> None:
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        spoken.append(peer.sock.selected_alpn_protocol())
+        peer.serve()
+
+    with (
+        Misbehaving(look, tls=tls, host="localhost") as server,
+        sync_or_async.client("name", "password", base_url=server.base_url) as modica,
+    ):
+        for _ in range(3):
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+    assert spoken == ["http/1.1"]
+    context = endpoint("https://gateway.invalid").tls
+    assert context is not None
+    assert context.options & ssl.OP_NO_RENEGOTIATION
+
+
+@pytest.mark.parametrize("ending", ["close_notify", "nothing"])
+def test_only_close_notify_ends_a_body_that_is_framed_by_the_end(
+    sync_or_async: Flavour, trusted: trustme.CA, ending: str
+) -> None:
+    """Whoever can cut a connection could otherwise shorten an answer: a text here, so that no part of it is whole."""
+
+    def answer(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 404 Not Found\r\n\r\nnobody knows it")
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        if ending == "close_notify":
+            peer.sock.setblocking(False)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                peer.sock.unwrap()
+
+    with (
+        Misbehaving(answer, tls=server_side(trusted, "localhost"), host="localhost") as server,
+        sync_or_async.client("name", "password", base_url=server.base_url, retry=RetryPolicy(attempts=1)) as modica,
+        pytest.raises(NotFoundError) as error,
+    ):
+        modica.get(7)
+    assert error.value.body == "nobody knows it"
+    assert server.connections == 1
+
+
+def test_the_request_of_each_cassette_is_what_leaves_a_real_socket(sync_or_async: Flavour) -> None:
+    """Cassettes are played through httpx; our own connections write method, target, body and headers themselves."""
+    for name, scenario in SCENARIOS.items():
+        recording = yaml.safe_load((CASSETTES / f"{name}.yaml").read_text("utf-8"))
+        pinned = [each["request"] for each in recording["interactions"]]
+        with (
+            Misbehaving(answering(response(500))) as server,
+            mock.patch.object(_arguments, "utc_now", return_value=SIMULATED_NOW),
+        ):
+            kind = (ModicaV2, AsyncModicaV2) if scenario.v2 else (Modica, AsyncModica)
+            url = server.v2_base_url if scenario.v2 else server.base_url
+            with (
+                sync_or_async.client(
+                    "application-name", scenario.password, kind=kind, base_url=url, retry=RetryPolicy(attempts=1)
+                ) as modica,
+                contextlib.suppress(ModicaError, BroadcastInterruptedError),
+            ):
+                scenario.call(modica, SIMULATED_NOW)
+        # Of a bulk send the first request: its failure stops the others.
+        first, sent = pinned[0], server.requests[0]
+        body = first["body"] or ""
+        assert sent.method == first["method"]
+        assert sent.path == urlsplit(first["uri"])._replace(scheme="", netloc="").geturl()
+        assert sent.body == (body.encode() if isinstance(body, str) else body)
+        expected = {key.lower(): values for key, values in first["headers"].items()}
+        assert expected.pop("authorization") == ["Basic REDACTED"]
+        assert sent.headers["authorization"].startswith("Basic ")
+        assert re.fullmatch(r"modica-facade/[0-9.]+", sent.headers["user-agent"])
+        assert sent.headers["host"] == f"127.0.0.1:{server.port}"
+        rest = {
+            key: [value] for key, value in sent.headers.items() if key not in {"authorization", "user-agent", "host"}
+        }
+        framing = {"content-length": [str(len(sent.body))]} if sent.body else {}
+        assert rest == expected | framing | {"accept-encoding": ["identity"]}

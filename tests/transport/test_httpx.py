@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
+import pkgutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import h2.config
+import h2.connection
+import h2.events
 import httpcore
 import httpx
 import pytest
 import trustme
+import wrapt
+from httpx_aiohttp import AiohttpTransport
 
-from modica_facade import ConfigurationError, OutcomeUnknownError, RetryPolicy
+from modica_facade import (
+    AuthenticationError,
+    ConfigurationError,
+    GatewayError,
+    InvalidAttributeError,
+    ModicaError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RetryPolicy,
+    ServerError,
+    UnexpectedResponseError,
+)
 from modica_facade._transport import _httpx, _trace
+from modica_facade._transport._httpx import is_patched
 from modica_facade._transport._trace import RequestTrace
 
 from ..conftest import Flavour
-from ..misbehaving import ID, Misbehaving, tunnel
+from ..misbehaving import ID, Misbehaving, Peer, Received, answering, response, server_side, tunnel
+from .test_pool import run
 
 NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
@@ -79,11 +101,8 @@ BODY = [
 
 @pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
 def test_the_events_of_a_real_exchange_are_these(
-    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, trusted: trustme.CA, tmp_path: Path, way: str
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     traces: list[Recorder] = []
 
     def record(*, is_send: bool) -> Recorder:
@@ -93,7 +112,7 @@ def test_the_events_of_a_real_exchange_are_these(
     monkeypatch.setattr(_httpx, "RequestTrace", record)
     tls = None
     if way != "plain":
-        tls = _server_side(authority, "localhost" if way == "tls" else "gateway.invalid")
+        tls = server_side(trusted, "localhost" if way == "tls" else "gateway.invalid")
     with Misbehaving(tls=tls, host="localhost") as server, Misbehaving(tunnel(server.port)) as proxy:
         options: dict[str, Any] = {"base_url": server.base_url}
         if way == "proxy":
@@ -124,12 +143,6 @@ def close(http_client: httpx.Client | httpx.AsyncClient | None, runner: asyncio.
         runner.run(http_client.aclose())
     elif http_client is not None:
         http_client.close()
-
-
-def _server_side(authority: trustme.CA, name: str) -> Any:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
 
 
 def traced(*events: str, method: bytes = b"POST") -> RequestTrace:
@@ -201,3 +214,321 @@ def test_an_http_client_that_was_closed_is_a_mistake_in_the_set_up(sync_or_async
         close(http_client, modica.runner)
         with pytest.raises(ConfigurationError, match="closed"):
             modica.send(NUMBER, "Kia ora")
+
+
+# One try of several
+
+
+class Again(httpx.BaseTransport):
+    """A transport that tries again below the client, as httpx-retries does."""
+
+    def __init__(self, statuses: set[int]) -> None:
+        self._inner = httpx.HTTPTransport()
+        self._statuses = statuses
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        if answer.status_code not in self._statuses:
+            return answer
+        answer.close()
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class AgainAsync(httpx.AsyncBaseTransport):
+    def __init__(self, statuses: set[int]) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self._statuses = statuses
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        if answer.status_code not in self._statuses:
+            return answer
+        await answer.aclose()
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def client(sync_or_async: Flavour, **options: Any) -> Any:
+    return httpx.AsyncClient(**options) if sync_or_async.is_async else httpx.Client(**options)
+
+
+def end_of_one_send(sync_or_async: Flavour, http_client: Any, base_url: str, **options: Any) -> Any:
+    """What a send through this client of the caller's comes to: a value or an exception."""
+    options = {"retry": RetryPolicy(attempts=4, backoff=0), **options}
+    with sync_or_async.client("name", "password", base_url=base_url, http_client=http_client, **options) as modica:
+        try:
+            return modica.send(NUMBER, "Kia ora", reference="order-42")
+        except Exception as error:
+            return error
+        finally:
+            close(http_client, modica.runner)
+
+
+@pytest.mark.parametrize("status", [401, 404, 425, 429])
+def test_the_head_of_an_earlier_try_is_not_the_outcome_of_the_last(sync_or_async: Flavour, status: int) -> None:
+    """The first try is refused, the second is acted on and brings no answer: once is what it must be."""
+
+    def act(peer: Peer) -> None:
+        if (request := peer.request()) is not None:
+            peer.act(request)
+
+    again = AgainAsync({status}) if sync_or_async.is_async else Again({status})
+    with Misbehaving(answering(response(status)), act) as server:
+        outcome = end_of_one_send(sync_or_async, client(sync_or_async, transport=again), server.base_url)
+    assert type(outcome) is OutcomeUnknownError
+    assert server.acted == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 408])
+def test_a_send_that_may_have_been_processed_is_not_written_again_below_us(sync_or_async: Flavour, status: int) -> None:
+    def act_and_fail(peer: Peer) -> None:
+        while (request := peer.request()) is not None:
+            peer.act(request)
+            peer.send(response(status))
+
+    again = AgainAsync({status}) if sync_or_async.is_async else Again({status})
+    with Misbehaving(act_and_fail) as server:
+        outcome = end_of_one_send(sync_or_async, client(sync_or_async, transport=again), server.base_url)
+        assert isinstance(outcome, GatewayError)
+        assert (outcome.status_code, outcome.may_have_been_sent) == (status, True)
+        assert server.acted == 1
+
+
+def goaway(peer: Peer) -> None:
+    """Speaks HTTP/2; acts on the second request of the first connection, and says that it was never processed."""
+    state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    state.initiate_connection()
+    peer.send(state.data_to_send())
+    while data := peer.sock.recv(65536):
+        for event in state.receive_data(data):
+            if isinstance(event, h2.events.StreamEnded):
+                with peer.server.lock:
+                    peer.server.acted_on.append(Received("POST", "/", {}, b"{}"))
+                if peer.number == 0 and event.stream_id > 1:
+                    state.close_connection(last_stream_id=1)
+                    peer.send(state.data_to_send())
+                    return
+                state.send_headers(event.stream_id, [(":status", "201"), ("content-type", "application/json")])
+                state.send_data(event.stream_id, f"[{ID}]".encode(), end_stream=True)
+        peer.send(state.data_to_send())
+
+
+def test_http_2_repeats_nothing_behind_our_back(sync_or_async: Flavour, trusted: trustme.CA, tmp_path: Path) -> None:
+    context = server_side(trusted, "localhost")
+    context.set_alpn_protocols(["h2"])
+    verify = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    http_client = client(sync_or_async, http2=True, verify=verify)
+    with (
+        Misbehaving(goaway, tls=context, host="localhost") as server,
+        sync_or_async.client("name", "password", base_url=server.base_url, http_client=http_client) as modica,
+    ):
+        assert modica.send(NUMBER, "Kia ora").id == str(ID)
+        with pytest.raises(OutcomeUnknownError):
+            modica.send(NUMBER, "Kia ora")
+        close(http_client, modica.runner)
+        assert server.acted == 2
+
+
+# Another engine underneath
+
+
+@pytest.mark.parametrize("end", [lambda peer: None, Peer.reset], ids=["closes", "resets"])
+def test_the_type_of_an_exception_proves_nothing_with_another_engine(end: Callable[[Peer], object]) -> None:
+    """httpx-aiohttp calls it ConnectTimeout when a server hangs up after it has acted."""
+
+    def act_and_end(peer: Peer) -> None:
+        request = peer.request()
+        assert request is not None
+        peer.act(request)
+        end(peer)
+
+    with Misbehaving(act_and_end) as server:
+        http_client = httpx.AsyncClient(transport=AiohttpTransport())
+        outcome = end_of_one_send(Flavour("async"), http_client, server.base_url)
+    assert type(outcome) is OutcomeUnknownError
+    assert server.acted == 1
+
+
+# Hooks and transports that read the body
+
+
+def reading(sync_or_async: Flavour, how: str, **options: Any) -> Any:
+    """A client with a hook that reads the body, or iterates over it, and may look at the status."""
+
+    def hook(answer: httpx.Response) -> None:
+        answer.read() if "read" in how else list(answer.iter_raw()) if "iterate" in how else None
+        if "raise" in how:
+            answer.raise_for_status()
+
+    async def async_hook(answer: httpx.Response) -> None:
+        if "read" in how:
+            await answer.aread()
+        if "iterate" in how:
+            async for _ in answer.aiter_raw():
+                pass
+        if "raise" in how:
+            answer.raise_for_status()
+
+    return client(sync_or_async, event_hooks={"response": [async_hook if sync_or_async.is_async else hook]}, **options)
+
+
+@pytest.mark.parametrize("ending", ["kept open", "closed"])
+def test_a_body_that_a_hook_has_read_is_not_read_again(sync_or_async: Flavour, ending: str) -> None:
+    def serve(peer: Peer) -> None:
+        while (request := peer.request()) is not None:
+            answer = peer.act(request)
+            if ending == "closed":
+                head, _, body = answer.partition(b"\r\n\r\n")
+                lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+                peer.send(b"\r\n".join([*lines, b"Connection: close", b"", body]))
+                return
+            peer.send(answer)
+
+    http_client = reading(sync_or_async, "read")
+    with (
+        Misbehaving(serve) as server,
+        sync_or_async.client("name", "password", base_url=server.base_url, http_client=http_client) as modica,
+    ):
+        for _ in range(3):
+            assert modica.send(NUMBER, "Kia ora").id == str(ID)
+        close(http_client, modica.runner)
+    assert server.acted == 3
+
+
+def test_a_body_that_a_hook_has_thrown_away_leaves_the_id_of_the_location(sync_or_async: Flavour) -> None:
+    with Misbehaving() as server:
+        outcome = end_of_one_send(sync_or_async, reading(sync_or_async, "iterate"), server.base_url)
+    assert outcome.id == str(ID)
+
+
+@pytest.mark.parametrize("engine", ["httpcore", "mock"])
+@pytest.mark.parametrize(
+    ("status", "kind", "requests"),
+    [
+        (400, InvalidAttributeError, 1), (401, AuthenticationError, 1), (404, NotFoundError, 1),
+        (429, RateLimitError, 4), (500, ServerError, 1), (307, UnexpectedResponseError, 1),
+    ],
+)  # fmt: skip
+def test_a_hook_that_raises_for_the_status_changes_nothing(
+    sync_or_async: Flavour, status: int, kind: type[ModicaError], requests: int, engine: str
+) -> None:
+    body = {"error": "invalid_attrib", "error-desc": "destination is not a number"}
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status, json=body)
+
+    def behave(peer: Peer) -> None:
+        while (request := peer.request()) is not None:
+            seen.append(httpx.Request("POST", "https://gateway.invalid", content=request.body))
+            peer.send(response(status, body, {"Content-Type": "application/json"}))
+
+    options = {"transport": httpx.MockTransport(handle)} if engine == "mock" else {}
+    with Misbehaving(behave) as server:
+        outcome = end_of_one_send(sync_or_async, reading(sync_or_async, "read, raise", **options), server.base_url)
+    assert type(outcome) is kind
+    assert outcome.may_have_been_sent is (status == 500)
+    assert len(seen) == requests
+    if status == 400:
+        assert outcome.descriptions == ("destination is not a number",)
+
+
+def test_a_status_of_something_else_that_a_hook_asked_is_not_ours(sync_or_async: Flavour) -> None:
+    """The hook reports to another service, and that says 401."""
+
+    def audit(_: httpx.Response) -> None:
+        httpx.Response(401, request=httpx.Request("POST", "https://audit.invalid")).raise_for_status()
+
+    async def async_audit(answer: httpx.Response) -> None:
+        audit(answer)
+
+    hooks = {"response": [async_audit if sync_or_async.is_async else audit]}
+    transport = httpx.MockTransport(lambda _: httpx.Response(201, json=[ID]))
+    outcome = end_of_one_send(
+        sync_or_async, client(sync_or_async, transport=transport, event_hooks=hooks), "https://gateway.invalid"
+    )
+    assert type(outcome) is OutcomeUnknownError
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["a proxy", "a patched httpx"])
+def test_the_deadline_holds_between_the_bytes_of_a_head(
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, trusted: trustme.CA, patched: bool
+) -> None:
+    """On connections that are ours alone, whatever is underneath: each byte comes well within every time-out."""
+
+    def drip(peer: Peer) -> None:
+        request = peer.request()
+        assert request is not None
+        peer.drip(peer.act(request) * 99)
+
+    retry = RetryPolicy(attempts=3, backoff=0, deadline=1.0)
+    tls = None if patched else server_side(trusted, "gateway.invalid")
+    with Misbehaving(drip, tls=tls) as server, Misbehaving(tunnel(server.port)) as proxy:
+        base_url = server.base_url
+        if patched:
+            for kind, method in (
+                (httpx.HTTPTransport, "handle_request"),
+                (httpx.AsyncHTTPTransport, "handle_async_request"),
+            ):
+                monkeypatch.setattr(kind, method, functools.partialmethod(getattr(kind, method)))
+        else:
+            base_url = "https://gateway.invalid/rest/gateway"
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        outcome = end_of_one_send(sync_or_async, None, base_url, retry=retry)
+    assert type(outcome) is OutcomeUnknownError
+    assert outcome.timed_out
+    assert "deadline" in str(outcome)
+    assert server.acted == 1
+
+
+# Who patches httpx
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "httpx.Client.send", "httpx.Client._transport_for_url", "httpx.HTTPTransport.handle_request",
+        "httpcore.ConnectionPool.handle_request", "httpcore.HTTPConnection.handle_request",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("how", ["a function", "functools.wraps", "wrapt", "mock"])
+def test_a_patched_method_is_noticed_and_its_restoration_too(target: str, how: str, sync_or_async: Flavour) -> None:
+    if sync_or_async.is_async:
+        library, name, method = target.split(".")
+        target = f"{library}.Async{name}.{method.replace('handle_', 'handle_async_')}"
+    original = pkgutil.resolve_name(target)
+
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
+
+    replacements: dict[str, Any] = {
+        "a function": replacement,
+        "functools.wraps": functools.wraps(original)(replacement),
+        "wrapt": wrapt.FunctionWrapper(original, lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs)),
+        "mock": mock.MagicMock(),
+    }
+    assert not is_patched(is_async=sync_or_async.is_async)
+    with mock.patch(target, replacements[how]):
+        assert is_patched(is_async=sync_or_async.is_async)
+        assert not is_patched(is_async=not sync_or_async.is_async)
+    assert not is_patched(is_async=sync_or_async.is_async)
+
+
+def test_making_a_client_imports_neither_httpx_nor_asyncio() -> None:
+    """They are what most of it would cost. (The generated models of the first call bring them.)"""
+    script = """
+import sys
+from modica_facade import Modica
+Modica("name", "password")
+print(sorted({"httpx", "httpcore", "asyncio"} & set(sys.modules)))
+"""
+    assert run(script) == "[]\n"
