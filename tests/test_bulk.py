@@ -461,6 +461,7 @@ def test_a_batch_that_was_never_tried_is_not_mixed_with_one_in_doubt() -> None:
     assert error is not None
     assert isinstance(error.cause, InvalidRequestError | OutcomeUnknownError)
     assert error.may_have_been_sent is True
+    assert ".batch (2 destinations) may have been sent, do not repeat it" in str(error)
     assert error.batch == tuple(NUMBERS[:2])
     assert list(error.unsent) == [None]
 
@@ -582,6 +583,7 @@ def test_not_sent_stays_not_sent(sync_or_async: Flavour) -> None:
         known, error = drive(modica.broadcast_many(NUMBERS, "Kia ora", batch_size=20))
     assert known == []
     assert error is not None
+    assert ".batch (10 destinations) was not sent, it can be repeated" in str(error)
     assert type(error.cause) is NotSentError
     assert (error.may_have_been_sent, error.submitted_count, error.batch) == (False, 0, tuple(NUMBERS))
     assert list(error.unsent) == []

@@ -119,6 +119,8 @@ class TestToResult:
         assert getattr(error.value, "status_code", status) == status
         if isinstance(error.value, errors.GatewayError):
             assert error.value.retry_after == 7
+        if status == 425:
+            assert str(error.value).endswith("try again later")
 
     @pytest.mark.parametrize(("status", "advice"), [(299, False), (300, True), (399, True), (600, False)])
     def test_a_redirect_is_called_one(self, status: int, advice: bool) -> None:
