@@ -206,6 +206,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @BOTH
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
@@ -274,6 +275,7 @@ def refused(document: Document) -> bool:
     return False
 
 
+@pytest.mark.slow
 @BOTH
 def test_there_is_no_fact_whose_removal_or_change_goes_unseen(name: str) -> None:
     document = published(name)

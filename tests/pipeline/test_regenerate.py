@@ -41,6 +41,7 @@ def run(workspace: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_two_runs_under_different_hash_seeds_make_the_bytes_that_are_committed(tmp_path: Path) -> None:
     workspaces = [tmp_path / "one", tmp_path / "two"]
     for workspace in workspaces:
@@ -58,6 +59,7 @@ def test_two_runs_under_different_hash_seeds_make_the_bytes_that_are_committed(t
         assert sorted(path.name for path in workspace.iterdir()) == ["generated", "openapi", "scripts"]
 
 
+@pytest.mark.slow
 def test_the_check_names_every_hand_edit_and_every_extra_or_missing_file(workspace: Path) -> None:
     package = workspace / "generated" / "modica_gateway_v1"
     with (package / "client.py").open("a", encoding="utf-8") as file:
@@ -82,6 +84,7 @@ def test_the_check_names_every_hand_edit_and_every_extra_or_missing_file(workspa
     assert regenerate.outputs(workspace) == before
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_added_removed_and_changed_and_then_that_all_is_well(workspace: Path) -> None:
     package = workspace / "generated" / "modica_sms_v2"
     (package / "client.py").write_text("", encoding="utf-8")
@@ -133,6 +136,7 @@ def test_an_endpoint_the_generator_would_drop_is_an_error(workspace: Path) -> No
     assert regenerate.read_tree(workspace) == before
 
 
+@pytest.mark.slow
 def test_code_the_facade_cannot_use_is_not_put_in_place_and_the_need_is_named(workspace: Path) -> None:
     overlay = workspace / "openapi" / "overlays" / "gateway-v1.overlay.yaml"
     text = overlay.read_text(encoding="utf-8")

@@ -91,6 +91,7 @@ def test_a_swap_that_fails_at_any_step_puts_everything_back(
     assert files(tree) == BEFORE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("survived", range(RENAMES))
 def test_a_swap_that_is_killed_at_any_step_is_undone_by_the_next_run(survived: int, tree: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tree), str(survived)]

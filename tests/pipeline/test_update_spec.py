@@ -68,6 +68,7 @@ def lines_changed(before: str, after: str) -> list[str]:
     return [f"-{line}" for line in old if line not in new] + [f"+{line}" for line in new if line not in old]
 
 
+@pytest.mark.slow
 def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
     workspace: Path, tmp_path: Path, update: Any
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_changed_document_is_taken_over_whole_and_only_what_changed_changes(
     assert regenerate.read_tree(workspace) == after
 
 
+@pytest.mark.slow
 def test_reports_pile_up_newest_first(workspace: Path, tmp_path: Path, update: Any) -> None:
     assert update(written(mutated(V1, put("info > version", "1.1.0")), tmp_path))[0] == 0
     assert update(written(mutated(V2, put("info > version", "1.2.0")), tmp_path))[0] == 0
@@ -126,6 +128,7 @@ def test_reports_pile_up_newest_first(workspace: Path, tmp_path: Path, update: A
     assert 0 < changes.index("version 1.0.0 is now 1.2.0") < changes.index("version 1.0.0 is now 1.1.0")
 
 
+@pytest.mark.slow
 def test_both_documents_can_be_taken_over_at_once_but_not_one_twice(
     workspace: Path, tmp_path: Path, update: Any
 ) -> None:
@@ -144,6 +147,7 @@ def test_both_documents_can_be_taken_over_at_once_but_not_one_twice(
     assert b"version: 1.2.0" in after["openapi/sms-v2.openapi.yaml"]
 
 
+@pytest.mark.slow
 def test_v1_as_openapi_3_1_gives_the_same_client(workspace: Path, tmp_path: Path, update: Any) -> None:
     document = {**to_openapi3(published(V1), "#"), "openapi": "3.1.0"}
     document["components"]["schemas"]["MessageCommon"]["properties"]["reference"] = {"type": ["string", "null"]}
@@ -264,6 +268,7 @@ def test_what_is_no_document_changes_nothing(data: bytes, workspace: Path, tmp_p
     assert regenerate.read_tree(workspace) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
 def test_a_document_cut_at_any_line_is_refused(api: Api, tmp_path: Path) -> None:
     lines = (OPENAPI / api.published).read_bytes().splitlines(keepends=True)
@@ -275,6 +280,7 @@ def test_a_document_cut_at_any_line_is_refused(api: Api, tmp_path: Path) -> None
             apply_overlay(candidate.new, overlay, api.overlay, redundant=[])
 
 
+@pytest.mark.slow
 def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
     workspace: Path, tmp_path: Path, update: Any
 ) -> None:
@@ -438,6 +444,7 @@ def command(arguments: list[str], workspace: Path, **environment: str) -> subpro
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edits", "code", "says"),
     [
@@ -497,6 +504,7 @@ def test_a_fault_of_the_pipeline_is_one_line_and_never_says_breaking(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_update_beside_another_is_refused(workspace: Path, tmp_path: Path, update: Any) -> None:
     before = regenerate.read_tree(workspace)
     source = written(mutated(V1, put("info > version", "1.1.0")), tmp_path)
