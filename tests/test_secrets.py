@@ -416,3 +416,53 @@ def test_a_cancelled_task_does_not_show_the_password(caplog: pytest.LogCaptureFi
 
     with Misbehaving(stall) as server, watched(caplog):
         assert leaks(everything_about(asyncio.run(cancel(server.base_url)))) == []
+
+
+def frames(error: BaseException) -> list[types.FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def test_a_task_cancelled_in_a_client_of_the_callers_takes_no_request_along() -> None:
+    async def cancel(base_url: str) -> BaseException:
+        async with (
+            httpx.AsyncClient(trust_env=False) as http_client,
+            AsyncModica("name", _password(), base_url=base_url, http_client=http_client) as modica,
+        ):
+            task = asyncio.create_task(modica.send(NUMBER, CONTENT, reference="order-42"))
+            await asyncio.to_thread(asked.wait)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                return error
+        raise AssertionError
+
+    asked = threading.Event()
+
+    def stall(peer: Peer) -> None:
+        peer.request()
+        asked.set()
+        peer.stall()
+
+    with Misbehaving(stall) as server:
+        error = asyncio.run(cancel(server.base_url))
+    held = [local for frame in frames(error) for local in frame.f_locals.values()]
+    assert [each for each in held if isinstance(each, httpx.Request)] == []
+    assert [frame.f_code.co_name for frame in frames(error)][:2] == ["cancel", "send"]
+    assert "may have gone out" in error.__notes__[0]
+
+
+def test_what_a_hook_of_the_callers_raises_can_be_traced_to_its_line() -> None:
+    def refuse(_: httpx.Request) -> None:
+        raise LookupError("no tenant")
+
+    with (
+        httpx.Client(trust_env=False, event_hooks={"request": [refuse]}) as http_client,
+        Modica("name", _password(), base_url="http://127.0.0.1:9", http_client=http_client) as modica,
+    ):
+        error = caught(lambda: modica.send(NUMBER, CONTENT))
+    assert isinstance(error, LookupError)
+    names = [frame.f_code.co_name for frame in frames(error)]
+    assert (names[-1], "send" in names) == ("refuse", True)
+    modules = {frame.f_globals["__name__"].partition(".")[0] for frame in frames(error)}
+    assert modules.isdisjoint({"httpx", "httpcore"})

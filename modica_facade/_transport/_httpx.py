@@ -34,6 +34,10 @@ _ERRORS: Final = (
 _LOCAL_ERRORS: Final = (httpx.LocalProtocolError, httpcore.LocalProtocolError, h11.LocalProtocolError)
 _LASTING: Final = (*_LOCAL_ERRORS, httpx.InvalidURL, httpx.UnsupportedProtocol, ssl.SSLCertVerificationError)
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# What the request passes through: the locals of its frames hold the request, and with it the credentials.
+_HTTP_STACK: Final = frozenset(
+    {"modica_facade", "httpx", "httpcore", "h11", "h2", "hpack", "socksio", "anyio", "asyncio", "socket", "ssl"}
+)
 
 
 class HTTPClientError(Exception):
@@ -62,6 +66,17 @@ class HttpxAttempt(Attempt):
         """What the attempt came to; httpcore may have told of a head that was not handed on."""
         self.head = self.head or self.trace.head
         return super().outcome()
+
+    def interrupt(self, error: BaseException) -> None:
+        """The same, and cut the frames of the HTTP client out of its traceback; those of whatever raised it stay."""
+        super().interrupt(error)
+        if (here := error.__traceback__) is not None:
+            entry = rest = here.tb_next
+            while entry is not None:
+                if entry.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _HTTP_STACK:
+                    rest = entry.tb_next
+                entry = entry.tb_next
+            here.tb_next = rest
 
     def request(self, build: Callable[..., httpx.Request], *, is_async: bool) -> httpx.Request:
         """The request; a caller's client adds the headers and cookies it was given."""
