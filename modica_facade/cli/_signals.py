@@ -12,18 +12,22 @@ from collections.abc import Callable, Generator
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+def _say_what_is_awaited() -> None:
+    # Not print: the signal may have come in the middle of one. A terminal that hung up cannot be written to.
+    with contextlib.suppress(OSError):
+        os.write(2, b"\nmodica: stopping when the requests in flight are answered; once more to stop at once\n")
+
+
 @contextlib.contextmanager
-def stop_requested() -> Generator[threading.Event]:
-    """The first signal sets the event, the next one is a KeyboardInterrupt."""
+def stop_requested(then: Callable[[], object] = _say_what_is_awaited) -> Generator[threading.Event]:
+    """The first signal sets the event and calls ``then`` in the handler, the next one is a KeyboardInterrupt."""
     stop = threading.Event()
 
     def handle(_signal: int, _frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        # Not print: the signal may have come in the middle of one. A terminal that hung up cannot be written to.
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nmodica: stopping when the requests in flight are answered; once more to stop at once\n")
+        then()
 
     with _handled_by(handle):
         yield stop

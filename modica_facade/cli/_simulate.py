@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import re
 import signal
 import tempfile
@@ -16,7 +17,7 @@ import click
 from ..errors import ConfigurationError
 from ._options import json_option, password_file_option, url_option
 from ._output import echo, print_json
-from ._signals import terminations_interrupt
+from ._signals import stop_requested, terminations_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,15 +135,20 @@ def _wait() -> None:
 
 def _follow(events: EventLog, show: Callable[[Event], None]) -> None:
     """Print requests and callbacks until interrupted, those that are there by then included."""
-    news, number = threading.Event(), 0
-    with events.listening(news.set):
-        interrupted = False
-        while not interrupted:
-            try:
-                news.wait(0.5)  # a wait without an end cannot be interrupted on Windows
-            except KeyboardInterrupt:
-                interrupted = True
-            news.clear()
+    # Unlike an Event, the queue may be used by a signal handler, whatever that interrupts.
+    news: queue.SimpleQueue[None] = queue.SimpleQueue()
+    number = 0
+
+    def look() -> None:
+        news.put(None)
+
+    with events.listening(look), stop_requested(look) as stop:
+        stopping = False
+        while not stopping:
+            with contextlib.suppress(queue.Empty):
+                news.get(timeout=0.5)  # a wait without an end cannot be interrupted on Windows
+            # Asked before the last look, so that this finds whatever was there when the signal came.
+            stopping = stop.is_set()
             new = events.since(number)
             number = events.last if new is None else number + len(new)
             if new is None:
