@@ -169,6 +169,7 @@ def timed(what: Callable[[], object]) -> float:
 def many(name: str, url: str, base_url: str, size: int) -> None:
     """Load, work and report a large campaign in one process, and watch its memory."""
     with tables(url) as database, Ledger(url) as ledger, Modica("bench", "bench", base_url=base_url) as modica:
+        ledger.migrate()
         campaign = ledger.campaign("many", TEXT)
         numbers = (f"+64{300_000_000 + number}" for number in range(size))
         campaign.add(next(numbers) for _ in range(size // 10))
