@@ -173,11 +173,11 @@ def many(name: str, url: str, base_url: str, size: int) -> None:
         campaign = ledger.campaign("many", TEXT)
         numbers = (f"+64{300_000_000 + number}" for number in range(size))
         campaign.add(next(numbers) for _ in range(size // 10))
-        early = peak_mib()
         loading = timed(lambda: campaign.add(numbers))
         print(f"{name}: {size * 9 // 10:,} of {size:,} recipients loaded in {loading:.1f} s")
         campaign.start()
         ledger.work(modica, campaign="many", limit=size // 100)
+        early = peak_mib()
         with database.transaction() as transaction:
             # Some are in doubt, as after crashes.
             transaction.run(
@@ -200,7 +200,7 @@ def many(name: str, url: str, base_url: str, size: int) -> None:
         working = timed(lambda: ledger.work(modica, campaign="many"))
         growth = peak_mib() - early
         print(f"{name}: the rest worked in {working:.0f} s by one worker, {size / working:,.0f} messages a second")
-        print(f"{name}: peak memory {peak_mib():.0f} MiB, {growth:+.1f} since the first tenth was loaded")
+        print(f"{name}: peak memory {peak_mib():.0f} MiB, {growth:+.1f} since the first hundredth was worked")
         rows, size_on_disk = sum(ledger.counts().values()), _size(name, database, url) / 2**20
         print(f"{name}: {size_on_disk:,.0f} MiB on the disk with {rows:,} rows")
         print(f"{name}: the hottest query, a claim:")
