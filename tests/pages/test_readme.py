@@ -67,6 +67,7 @@ def test_the_first_sample_is_ten_lines() -> None:
     assert len([line for line in first.splitlines() if line]) <= 10
 
 
+@pytest.mark.slow
 def test_every_make_target_and_command_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for name, text in PAGES.items():
