@@ -50,15 +50,17 @@ class AsyncConnection(Connection, asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._active_at = 0.0
+        self._attached = False
         self._writing = False
 
     def close(self) -> None:
         self.dead = True
-        if self._transport is None:
-            self.sock.close()
-        else:
+        if self._transport is not None:
             # Not close(), which goes on writing after the call has ended.
             self._transport.abort()
+        elif not self._attached:
+            # Afterwards the socket is the event loop's, which closes it when it fails.
+            self.sock.close()
 
     async def connect(self, address: Any) -> None:
         """Connect; raises OSError."""
@@ -68,8 +70,10 @@ class AsyncConnection(Connection, asyncio.Protocol):
 
     async def attach(self, tls: ssl.SSLContext | None, host: str) -> None:
         """Hand the socket to the event loop, with a TLS handshake if that is wanted; raises OSError."""
-        server_hostname = None if tls is None else host
-        await self._loop.create_connection(lambda: self, sock=self.sock, ssl=tls, server_hostname=server_hostname)
+        self._attached = True
+        name = None if tls is None else host
+        made, _ = await self._loop.create_connection(lambda: self, sock=self.sock, ssl=tls, server_hostname=name)
+        self.connection_made(made)
 
     async def send_request(self, exchange: Exchange) -> bool:
         """Write the request and read the response; False: nothing was written, the connection is of no use."""

@@ -12,7 +12,9 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve, frozen
 
 from .._arguments import check_seconds
 from .._calls import Call
@@ -24,17 +26,32 @@ if TYPE_CHECKING:
     import httpx
 
 
-class _Secrets(NamedTuple):
+@frozen(kw_only=True, repr=False)
+class _Secrets:
+    """What nobody may see: without a repr, and in no local variable for longer than it takes to make it.
+
+    Attributes:
+        headers: those of every request.
+        head: the same as they go over the wire.
+        proxy: that of the environment.
+        tokens: matches credentials as HTTP Basic encodes them.
+        passwords: matches these, and passwords that are long enough to be told from other text.
+    """
+
     headers: tuple[tuple[bytes, bytes], ...]
     head: bytes
     proxy: httpx.Proxy | None
-    tokens: tuple[bytes, ...]
-    passwords: tuple[bytes, ...]
+    tokens: re.Pattern[bytes]
+    passwords: re.Pattern[bytes]
 
 
-def _secrets(username: bytes, password: bytes) -> tuple[bytes, tuple[bytes, ...]]:
-    """The credentials as HTTP Basic encodes them, and the password if it is long enough to be told from other text."""
-    return base64.b64encode(username + b":" + password), (password,) if len(password) >= 6 else ()
+def _patterns(*credentials: tuple[bytes, bytes]) -> dict[str, Any]:
+    tokens = [base64.b64encode(username + b":" + password) for username, password in credentials]
+    passwords = [password for _, password in credentials if len(password) >= 6]
+    return {
+        "tokens": re.compile(b"|".join(map(re.escape, tokens))),
+        "passwords": re.compile(b"|".join(map(re.escape, tokens + passwords))),
+    }
 
 
 class Endpoint:
@@ -52,24 +69,25 @@ class Endpoint:
             a password.
     """
 
-    __slots__ = ("_prefix", "_secrets", "base_url", "host", "keepalive", "port", "tls")
+    __slots__ = ("_credentials", "_prefix", "_secrets", "base_url", "host", "keepalive", "port", "tls")
 
     def __init__(self, base_url: str, username: str, password: str, accept: str, keepalive: float) -> None:
         scheme, authority, self.host, self.port, self._prefix = check_base_url(base_url)
         self.base_url = f"{scheme}://{authority}{self._prefix}"
         self.keepalive = check_seconds("keepalive", keepalive, zero=True)
         self.tls: ssl.SSLContext | None = None
-        token, passwords = _secrets(username.encode(), password.encode())
+        credentials = username.encode(), password.encode()
         headers = (
             (b"Host", authority.encode()),
             (b"Accept", accept.encode()),
             (b"Accept-Encoding", b"identity"),
-            (b"Authorization", b"Basic " + token),
+            (b"Authorization", b"Basic " + base64.b64encode(b":".join(credentials))),
             (b"User-Agent", USER_AGENT.encode()),
         )
         head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        # A closure, not an attribute: what dumps objects by their attributes does not find it.
-        secrets = _Secrets(headers, head, None, (token,), passwords)
+        # Closures, not attributes: what dumps objects by their attributes does not find them.
+        self._credentials: Callable[[], tuple[bytes, bytes]] = lambda: credentials
+        secrets = _Secrets(headers=headers, head=head, proxy=None, **_patterns(credentials))
         self._secrets: Callable[[], _Secrets] = lambda: secrets
 
     def prepare(self, client: object = None, *, is_async: bool = False) -> None:
@@ -88,11 +106,8 @@ class Endpoint:
         self.tls = _tls(*_ca_settings()) if self.base_url.startswith("https") else None
         proxy = None if _is_loopback(self.host) else _environment_proxy(self.host, self.port, self.tls)
         if proxy is not None:
-            token, passwords = _secrets(*(proxy.raw_auth or (b"", b"")))
-            secrets = self._secrets()
-            secrets = secrets._replace(
-                proxy=proxy, tokens=(*secrets.tokens, token), passwords=(*secrets.passwords, *passwords)
-            )
+            patterns = _patterns(self._credentials(), *([proxy.raw_auth] if proxy.raw_auth else []))
+            secrets = evolve(self._secrets(), proxy=proxy, **patterns)
             self._secrets = lambda: secrets
 
     @property
@@ -135,10 +150,9 @@ class Endpoint:
 
         ``keep_passwords``: it is an answer of the gateway, whose ids and texts stay whatever our password is.
         """
-        secrets = self._secrets()
-        for secret in secrets.tokens if keep_passwords else secrets.tokens + secrets.passwords:
-            text = text.replace(secret, b"[redacted]") if secret else text
-        return text
+        if keep_passwords:
+            return self._secrets().tokens.sub(b"[redacted]", text)
+        return self._secrets().passwords.sub(b"[redacted]", text)
 
 
 _HOST_AND_PORT = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)

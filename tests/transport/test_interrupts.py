@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import errno
 import gc
@@ -13,6 +14,7 @@ import signal
 import ssl
 import threading
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
@@ -24,11 +26,12 @@ import httpx
 import pytest
 import trustme
 
-from modica_facade import AsyncModica, Modica, RetryPolicy, _v1
+from modica_facade import AsyncModica, Modica, ModicaError, RetryPolicy, _v1
 from modica_facade._calls import Call, NoResponse, Response
 from modica_facade._transport import _async, _pool, _sync
 from modica_facade._transport._endpoint import Endpoint
 
+from ..conftest import Flavour
 from ..misbehaving import ID, Behaviour, Misbehaving, Peer, counted, response, server_side
 from .injection import Injection
 
@@ -312,6 +315,50 @@ def test_wherever_a_call_is_interrupted_it_says_what_is_known_and_leaves_all_who
             )
         gc.collect()
     assert number > 1050
+
+
+def show(value: object) -> str:
+    """As it would be shown, if it can be: an object may be half made."""
+    try:
+        return repr(value)
+    except AttributeError:
+        return ""
+
+
+@pytest.mark.slow
+def test_wherever_a_call_is_interrupted_its_frames_show_no_credentials(
+    sync_or_async: Flavour, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Services that collect errors show every frame with its locals. Every second point is tried."""
+    # asyncio logs what interrupts its callbacks, frames and all, and pytest would keep that.
+    caplog.set_level(logging.CRITICAL, "asyncio")
+    password = "canary-Pa55word"
+    secrets = [password, base64.b64encode(f"name:{password}".encode()).decode()]
+    with Misbehaving(echo) as server, warnings.catch_warnings():
+        # What was just made when the handler raised is left to the garbage collector, with a warning.
+        warnings.simplefilter("ignore")
+        for number in itertools.count(1, 2):
+            injection = Injection(number, SoftTimeLimitError(), FILES | BELOW)
+            call = a_call(number)
+            shown: list[str] = []
+            with (
+                sync_or_async.client("name", password, base_url=server.base_url, timeout=0.1) as modica,
+                injection.running(),
+                contextlib.suppress(ModicaError),
+            ):
+                try:
+                    modica._perform(call)
+                except SoftTimeLimitError as error:
+                    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+                    for each in frames:
+                        if each.f_code.co_filename != __file__:
+                            shown += map(show, each.f_locals.values())
+                    del each, error, frames
+            assert not [secret for secret in secrets if secret in "".join(shown)], injection.point
+            if injection.point is None:
+                break
+        gc.collect()
+    assert number > 100
 
 
 @pytest.mark.slow
