@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, InvalidRequestError, NotSentError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
-from ._decisions import Entry
+from ._decisions import CampaignState, Entry
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -225,9 +225,16 @@ class AsyncLedger:
             integration_id=integration_id,
         )
 
-    async def work(self, client: AsyncMessageClient, *, campaign: str | None = None, limit: int | None = None) -> int:
-        """See `Ledger.work`."""
-        steps = _attempts.work(self._database, client, campaign=campaign, limit=limit)
+    async def work(
+        self,
+        client: AsyncMessageClient,
+        *,
+        campaign: str | None = None,
+        limit: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> int:
+        """See `Ledger.work`; ``stop`` is called in a thread."""
+        steps = _attempts.work(self._database, client, campaign=campaign, limit=limit, stop=stop)
         return await self._threads.perform(client, steps)
 
     async def cancel(self, *, reference: str | None = None, destination: str | None = None) -> int:
@@ -270,6 +277,10 @@ class AsyncLedger:
             integration_id=integration_id,
         )
         return AsyncCampaign(self._database, self._threads, name)
+
+    async def campaigns(self) -> dict[str, CampaignState]:
+        """See `Ledger.campaigns`."""
+        return await self._threads.run(_campaigns.states, self._database)
 
     # Receipts, and what stays in doubt
 

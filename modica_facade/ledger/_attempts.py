@@ -246,13 +246,15 @@ def _send_batch(
     return _rows.batch_entries(database, destinations, batch=reference)
 
 
-def work(database: Database, client: Any, *, campaign: str | None, limit: int | None) -> Steps[int]:
+def work(
+    database: Database, client: Any, *, campaign: str | None, limit: int | None, stop: Callable[[], bool] | None
+) -> Steps[int]:
     """Claim and send what is due, one request after another; how many messages were tried."""
     _check_client(client)
     if limit is not None:
         check_count("limit", limit, sys.maxsize)
     done = 0
-    while limit is None or done < limit:
+    while (limit is None or done < limit) and not (stop is not None and stop()):
         left = timedelta.max
         claim: Claim | None
         if campaign is None:
@@ -260,10 +262,12 @@ def work(database: Database, client: Any, *, campaign: str | None, limit: int | 
         else:
             most = BATCH if _has_broadcast(client) else 1
             turn = _campaigns.take_turn(database, campaign, most if limit is None else min(most, limit - done))
-            if not turn.size:
+            if turn == _campaigns.NOTHING:
                 break
             if turn.wait > timedelta():
                 yield turn.wait
+            if not turn.size or (stop is not None and stop()):
+                continue
             claim, left = _claim_in_campaign(database, client, campaign, turn.size)
         if claim is None:
             break

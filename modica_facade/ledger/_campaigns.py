@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -17,13 +17,34 @@ from ..models import DeliveryReceipt
 from . import _rows
 from . import _statements as sql
 from ._database import Database, Transaction
-from ._decisions import Schedule, time_left
+from ._decisions import CampaignState, Schedule, standing, time_left
 
 _CHUNK: Final = 10_000
 """Destinations that one transaction loads."""
 
 _MAX_EXPIRES: Final = timedelta(days=60)
 """A later ``latest`` is not given to the gateway as ``expires``."""
+
+
+AHEAD: Final = timedelta(seconds=1)
+"""How far ahead a worker takes its turn; until it is as near as that, it looks again every so often."""
+
+
+@frozen
+class Turn:
+    """What the pace says to a worker.
+
+    Attributes:
+        size: how many destinations its next request may have; 0: it is not its turn yet.
+        wait: until that request; or until it looks again.
+    """
+
+    size: int
+    wait: timedelta
+
+
+NOTHING: Final = Turn(0, timedelta())
+"""There is nothing to send for now."""
 
 
 @frozen(kw_only=True)
@@ -34,7 +55,7 @@ class Settings:
     options: Mapping[str, Any]
     rate: float | None
     schedule: Schedule
-    state: str = field(default="new", eq=False)
+    state: CampaignState = field(default="new", eq=False)
 
     def request_options(self, *, has_broadcast: bool, now: datetime) -> dict[str, Any]:
         """The options of its requests: REST v1 is told as well when to give up."""
@@ -128,7 +149,11 @@ def find(transaction: Transaction, name: str) -> Settings:
     records = transaction.run(sql.FIND_CAMPAIGN, name=name)
     if not records:
         raise InvalidRequestError(f"there is no campaign {name!r}; create it with content=", field="name")
-    content, options, state, rate, opens, closes, zone, latest = records[0]
+    return _settings(records[0])
+
+
+def _settings(record: Sequence[Any]) -> Settings:
+    content, options, state, rate, opens, closes, zone, latest = record
     return Settings(
         content=content,
         options=json.loads(options),
@@ -148,30 +173,27 @@ def may_send(campaign: Settings, now: datetime) -> timedelta | None:
     return time_left(campaign.schedule, now) if campaign.state == "running" else None
 
 
-@frozen
-class Turn:
-    """When the next request may leave, and for how many destinations: 0 if there is nothing to send now."""
-
-    size: int
-    wait: timedelta = timedelta()
-
-
 def take_turn(database: Database, name: str, room: int) -> Turn:
-    """Reserve the time of one request for at most so many destinations."""
+    """Take the time of one request for at most so many destinations, if it is near."""
     now = database.now()
     with database.transaction("read") as transaction:
         campaign = find(transaction, name)
         if may_send(campaign, now) is None:
-            return Turn(0)
+            return NOTHING
         ((wait,),) = transaction.run(sql.WAIT, name=name)
     if campaign.rate is not None:
         room = min(room, max(1, int(campaign.rate)))
         with database.transaction("fast") as transaction:
             # Time is reserved for what is there only: an idle worker would push the pace ahead.
             ((room,),) = transaction.run(sql.DUE_IN_CAMPAIGN, campaign=name, now=now, room=room)
-            if room:
-                ((wait,),) = transaction.run(sql.TAKE_TURN, name=name, step=room / campaign.rate)
-    return Turn(room, timedelta(seconds=max(0.0, float(wait))))
+            if not room:
+                return NOTHING
+            turn = transaction.run(sql.TAKE_TURN, name=name, step=room / campaign.rate, ahead=AHEAD.total_seconds())
+        if not turn:
+            return Turn(0, AHEAD)
+        ((wait,),) = turn
+    wait = timedelta(seconds=max(0.0, float(wait)))
+    return Turn(room, wait) if wait <= AHEAD else Turn(0, AHEAD)
 
 
 def hold(database: Database, name: str, pause: timedelta) -> None:
@@ -228,6 +250,18 @@ def cancel(database: Database, name: str) -> int:
         if not count:
             return cancelled
         cancelled += count
+
+
+def states(database: Database) -> dict[str, CampaignState]:
+    """Where each campaign stands, by name."""
+    now = database.now()
+    with database.transaction("read") as transaction:
+        records = transaction.run(sql.CAMPAIGNS)
+    found = [(name, _settings(record), bool(has_queued)) for name, *record, has_queued in records]
+    return {
+        name: standing(campaign.state, campaign.schedule, has_queued=has_queued, now=now)
+        for name, campaign, has_queued in found
+    }
 
 
 def progress(database: Database, name: str) -> dict[str, int]:

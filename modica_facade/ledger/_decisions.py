@@ -21,6 +21,8 @@ from ..errors import (
 )
 from ..models import BroadcastOutcome, BroadcastResult, DeliveryReceipt, SubmittedMessage
 
+CampaignState = Literal["new", "running", "waiting", "paused", "finished", "expired", "cancelled"]
+
 State = Literal["queued", "in_doubt", "submitted", "refused", "not_sent", "cancelled"]
 
 NO_RANK: Final = -1
@@ -278,3 +280,14 @@ def time_left(schedule: Schedule, now: datetime) -> timedelta | None:
         end = datetime.combine(day, closes, zone).replace(fold=local.fold).astimezone(UTC)
         left = min(left, end - now)
     return left if left > timedelta() else None
+
+
+def standing(state: CampaignState, schedule: Schedule, *, has_queued: bool, now: datetime) -> CampaignState:
+    """Where a campaign stands for a reader: its row says only that it is running."""
+    if state != "running":
+        return state
+    if not has_queued:
+        return "finished"
+    if schedule.latest is not None and schedule.latest <= now:
+        return "expired"
+    return "waiting" if time_left(schedule, now) is None else "running"

@@ -207,14 +207,22 @@ SELECT count(*) FROM (
 ) AS due
 """
 
-# The pace of all workers is this one number: when the next request may leave, in seconds of the database's clock.
+# The pace of all workers is this one number: when the next request may leave, in seconds of the database's clock. A
+# turn is taken only when it is near, so that a worker that ends meanwhile does not leave a hole in the pace.
 TAKE_TURN: Final = """
-UPDATE {p}campaign SET next_at = {greatest}(next_at, {clock}) + :step WHERE name = :name
+UPDATE {p}campaign SET next_at = {greatest}(next_at, {clock}) + :step
+WHERE name = :name AND next_at <= {clock} + :ahead
 RETURNING next_at - :step - {clock}
 """
 
 WAIT: Final = "SELECT next_at - {clock} FROM {p}campaign WHERE name = :name"
 
 HOLD: Final = "UPDATE {p}campaign SET next_at = {greatest}(next_at, {clock} + :seconds) WHERE name = :name"
+
+CAMPAIGNS: Final = """
+SELECT name, content, options, state, rate, opens, closes, zone, latest, EXISTS (
+    SELECT 1 FROM {p}message WHERE state = 'queued' AND campaign = name
+) FROM {p}campaign ORDER BY name
+"""
 
 PROGRESS: Final = "SELECT state, status, count(*) FROM {p}message WHERE campaign = :campaign GROUP BY state, status"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from types import TracebackType
@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, InvalidRequestError
 from ..models import DeliveryReceipt
 from . import _attempts, _campaigns, _rows
 from ._database import Database, ddl
-from ._decisions import Entry
+from ._decisions import CampaignState, Entry
 
 T = TypeVar("T")
 
@@ -327,7 +327,14 @@ class Ledger:
             integration_id=integration_id,
         )
 
-    def work(self, client: MessageClient, *, campaign: str | None = None, limit: int | None = None) -> int:
+    def work(
+        self,
+        client: MessageClient,
+        *,
+        campaign: str | None = None,
+        limit: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> int:
         """Send what is queued and due, one request after another; in any number of processes at once.
 
         Each request's messages are claimed just before it, so a process that is killed leaves those of one request
@@ -339,6 +346,8 @@ class Ledger:
             campaign: name of the campaign to work for; it waits for the campaign's pace and does nothing outside its
                 hours. None: what `enqueue` queued.
             limit: how many messages at most; None: until nothing is due.
+            stop: asked before each request, and every second while the pace is waited for; True ends it early. For
+                instance ``threading.Event().is_set``, which a signal handler sets.
 
         Returns:
             How many messages were tried.
@@ -351,7 +360,7 @@ class Ledger:
             InvalidRequestError: there is no such campaign, or its options are refused here; all stays queued.
             TransportError: the database failed. If ``may_have_been_sent``, it did so after a request.
         """
-        return run(client, _attempts.work(self._database, client, campaign=campaign, limit=limit))
+        return run(client, _attempts.work(self._database, client, campaign=campaign, limit=limit, stop=stop))
 
     def cancel(self, *, reference: str | None = None, destination: str | None = None) -> int:
         """Cancel what is queued under a reference, or for a destination; how many messages that were.
@@ -414,6 +423,15 @@ class Ledger:
             integration_id=integration_id,
         )
         return Campaign(self._database, name)
+
+    def campaigns(self) -> dict[str, CampaignState]:
+        """Where each campaign stands, by name.
+
+        ``"new"``: `Campaign.start` was not called yet; ``"running"``: `work` sends for it; ``"waiting"``: it is outside
+        its hours; ``"paused"``; ``"finished"``: nothing is queued any more; ``"expired"``: something is, but ``latest``
+        is over; ``"cancelled"``.
+        """
+        return _campaigns.states(self._database)
 
     # Receipts, and what stays in doubt
 

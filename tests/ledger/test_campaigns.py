@@ -314,3 +314,67 @@ def test_nothing_to_send_takes_no_time_of_the_pace(ledger: Any, modica: Any) -> 
         assert ledger.work(modica, campaign="news-9") == 0
     campaign.add(numbers(1))
     assert ledger.work(modica, campaign="news-9") == 1
+
+
+def test_a_turn_that_is_not_near_is_not_taken(ledger: Any, modica: Any) -> None:
+    """A worker that ends while it waits would leave a hole in the pace."""
+    campaign = ledger.campaign("news-9", "Kia ora", rate=0.001)
+    campaign.add(numbers(2))
+    campaign.start()
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 4
+
+    # Before the first request, after its turn was taken, before the second, and after a second of waiting for that.
+    assert ledger.work(modica, campaign="news-9", stop=stop) == 1
+    with ledger._database.transaction() as transaction:
+        ((ahead,),) = transaction.run("SELECT next_at - {clock} FROM {p}campaign")
+    assert 900 < ahead <= 1000
+    assert campaign.progress()["queued"] == 1
+
+
+def test_work_is_stopped_between_two_requests(ledger: Any, modica: Any, simulator: Simulator) -> None:
+    campaign = ledger.campaign("news-9", "Kia ora")
+    campaign.add(numbers(250))
+    campaign.start()
+    assert ledger.work(modica, campaign="news-9", stop=lambda: bool(simulator.requests)) == 100
+    assert ledger.work(modica, campaign="news-9", stop=lambda: True) == 0
+    assert campaign.progress()["queued"] == 150
+    ledger.enqueue("+64211234567", "Kia ora", reference="single")
+    assert ledger.work(modica, stop=lambda: True) == 0
+
+
+def test_where_each_campaign_stands(ledger: Any, modica: Any) -> None:
+    noon = datetime(2030, 5, 5, 12, tzinfo=UTC)
+    ledger._database.now = lambda: noon
+    settings: dict[str, dict[str, Any]] = {
+        "at-night": {"hours": ("22:00", "06:00"), "zone": "UTC"},
+        "late": {"latest": noon},
+        "paused": {},
+        "running": {"latest": noon + timedelta(hours=1), "hours": ("08:00", "20:00"), "zone": "UTC"},
+        "cancelled": {},
+        "empty": {},
+        "new": {},
+    }
+    for name, given in settings.items():
+        campaign = ledger.campaign(name, "Kia ora", **given)
+        if name != "empty":
+            campaign.add(numbers(1))
+        if name != "new":
+            campaign.start()
+        if name == "paused":
+            campaign.pause()
+        elif name == "cancelled":
+            campaign.cancel()
+    assert ledger.campaigns() == {
+        "at-night": "waiting",
+        "cancelled": "cancelled",
+        "empty": "finished",
+        "late": "expired",
+        "new": "new",
+        "paused": "paused",
+        "running": "running",
+    }
+    assert list(ledger.campaigns()) == sorted(settings)
