@@ -18,7 +18,7 @@ import trustme
 from modica_facade import AsyncModica, Modica, _arguments
 from modica_facade.simulator import Simulator
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.databases"]
 
 # What the fixture `fixed_now` makes the time, for the client and for its simulator: no test depends on today's date.
 NOW = datetime(2030, 5, 5, 10, tzinfo=UTC)
@@ -99,6 +99,7 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         "MODICA_PASSWORD",
         "MODICA_BASE_URL",
         "MODICA_V2_BASE_URL",
+        "MODICA_LEDGER",
         "HTTPS_PROXY",
         "https_proxy",
         "ALL_PROXY",

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 import click
 
 from .._version import __version__
-from . import _broadcast, _demo, _listen, _parts, _results, _send, _simulate, _trigger
+from . import _broadcast, _campaign, _demo, _listen, _parts, _results, _send, _simulate, _trigger
 from ._errors import report
 
 
@@ -58,6 +58,7 @@ for _command in (
     _send.send,
     _broadcast.broadcast,
     _results.results,
+    _campaign.campaign,
     _send.get,
     _parts.parts,
     _listen.listen,

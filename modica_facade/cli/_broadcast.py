@@ -15,10 +15,10 @@ import click
 from ..client import Modica, ModicaV2
 from ..errors import BroadcastInterruptedError, ModicaError, NotSentError, OutcomeUnknownError
 from ..models import BroadcastOutcome
-from ._destinations import Destinations, number_key, read_destinations, read_standard_input
+from ._destinations import checked_destinations, number_key, read_standard_input
 from ._errors import NOT_SENT, OK, REFUSED, UNKNOWN, FailedError, exit_code, in_terms_of_options
-from ._options import Gateway, gateway_options, given_options, message_options
-from ._output import Format, OutcomePrinter, echo, note, plural, print_json, row, summary
+from ._options import Gateway, destination_options, gateway_options, given_options, message_options
+from ._output import Format, OutcomePrinter, echo, note, print_json, row, summary
 from ._plan import Plan
 from ._progress import Progress
 from ._results_file import Account, ResultsFile
@@ -26,26 +26,12 @@ from ._signals import stop_requested
 
 _IN_FLIGHT = 16  # of send_many
 _ASK_ABOVE = 100
-_SHOWN, _SHOWN_BAD = 10, 100
+_SHOWN = 10
 
 
 @click.command()
-@click.argument("destinations", nargs=-1)
 @click.option("--content", required=True, help="The text; - is standard input.")
-@click.option(
-    "--file",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    help="Read destinations from here; - is standard input. May be repeated.",
-)
-@click.option(
-    "--column", metavar="HEADING", help="The files are tables (comma, semicolon, tab): the numbers stand here."
-)
-@click.option(
-    "--country", metavar="CODE", help="Write local numbers such as 021 123 4567 in international form: NZ, AU."
-)
-@click.option("--skip-bad", is_flag=True, help="Go on without the rows that are not numbers.")
+@destination_options
 @click.option("--dry-run", is_flag=True, help="Read and check everything, say what would be sent, send nothing.")
 @click.option("--yes", is_flag=True, help=f"Do not ask before sending to more than {_ASK_ABOVE}.")
 @click.option(
@@ -105,9 +91,7 @@ def broadcast(
         if "-" in (*files, *destinations):
             raise click.UsageError("Standard input can be the text or the destinations, not both.")
         content = read_standard_input().rstrip("\r\n")
-    if column is not None and not files:
-        raise click.UsageError("--column needs --file.")
-    wanted = _checked(read_destinations(destinations, files, column, country), country, skip_bad=skip_bad)
+    wanted = checked_destinations(destinations, files, column, country, skip_bad=skip_bad)
     about = {"message": hashlib.sha256(json.dumps([content, given], sort_keys=True).encode()).hexdigest()}
     if country is not None:
         about["country"] = country.upper()
@@ -148,30 +132,6 @@ def _send_all(
     if isinstance(modica, Modica):
         return modica.broadcast_many(destinations, content, batch_size=batch_size, **given)
     return modica.send_many(destinations, content, concurrency=_IN_FLIGHT, **given)
-
-
-def _checked(read: Destinations, country: str | None, *, skip_bad: bool) -> Sequence[str]:
-    """Those to send to; what was left out or changed is said."""
-    for bad in read.bad[:_SHOWN_BAD]:
-        note(f"{bad.where}: {bad.value!r}: {bad.reason}")
-    if len(read.bad) > _SHOWN_BAD:
-        note(f"and {len(read.bad) - _SHOWN_BAD:,} more")
-    if read.bad:
-        count = f"{plural(len(read.bad), 'row')} cannot be sent to"
-        if not skip_bad:
-            raise click.UsageError(f"{count}: correct that, or go on without with --skip-bad. Nothing was sent.")
-        note(f"{count}: left out")
-    if not read.wanted:
-        raise click.UsageError("No destinations: give some, or --file with one a line.")
-    if read.repeated:
-        note(f"left out: {plural(read.repeated, 'repeated destination')}")
-    if read.changed:
-        written, sent = read.changed[0]
-        note(f"written in international form: {plural(len(read.changed), 'number')}, the first {written!r} as {sent}")
-    if read.local and country is None:
-        where, value = read.local[0]
-        note(f"in local form: {plural(len(read.local), 'number')}, the first {value!r} ({where}); see --country")
-    return read.wanted
 
 
 def _report_account(account: Account, results: Path, wanted: Sequence[str], given: Mapping[str, Any]) -> None:

@@ -16,8 +16,10 @@ from attrs import frozen
 
 from ..errors import InvalidRequestError
 from ..text import normalise
+from ._output import note, plural
 
 _DELIMITERS = ",;\t"
+_SHOWN_BAD = 100
 _NUMBER = re.compile(r"\+?[\d\s().\-/]*\d[\d\s().\-/]*")
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
 _EXPONENT = re.compile(r"\d+([.,]\d+)?e\+?\d+", re.IGNORECASE)
@@ -68,6 +70,12 @@ def number_key(destination: str) -> str:
     return digits if destination.startswith("+") else digits.removeprefix("00")
 
 
+def canonical(destination: str) -> str:
+    """A number in one way of writing it, so that two files that write it differently mean one recipient."""
+    prefix = "+" if destination.startswith(("+", "00")) and _NUMBER.fullmatch(destination) else ""
+    return f"{prefix}{number_key(destination)}"
+
+
 def read_destinations(
     arguments: Iterable[str], files: Iterable[str], column: str | None, country: str | None
 ) -> Destinations:
@@ -106,6 +114,39 @@ def read_destinations(
             local.append((where, value))
         wanted.setdefault(number_key(destination), destination)
     return Destinations(list(wanted.values()), bad, rows - len(bad) - len(wanted), changed, local)
+
+
+def checked_destinations(
+    arguments: Sequence[str], files: Sequence[str], column: str | None, country: str | None, *, skip_bad: bool
+) -> Sequence[str]:
+    """Those to send to, each of them once; what was left out or changed is said.
+
+    Raises:
+        UsageError: as `read_destinations`; there are none; or some are bad and ``skip_bad`` was not given.
+    """
+    if column is not None and not files:
+        raise click.UsageError("--column needs --file.")
+    read = read_destinations(arguments, files, column, country)
+    for bad in read.bad[:_SHOWN_BAD]:
+        note(f"{bad.where}: {bad.value!r}: {bad.reason}")
+    if len(read.bad) > _SHOWN_BAD:
+        note(f"and {len(read.bad) - _SHOWN_BAD:,} more")
+    if read.bad:
+        count = f"{plural(len(read.bad), 'row')} cannot be sent to"
+        if not skip_bad:
+            raise click.UsageError(f"{count}: correct that, or go on without with --skip-bad. Nothing was sent.")
+        note(f"{count}: left out")
+    if not read.wanted:
+        raise click.UsageError("No destinations: give some, or --file with one a line.")
+    if read.repeated:
+        note(f"left out: {plural(read.repeated, 'repeated destination')}")
+    if read.changed:
+        written, sent = read.changed[0]
+        note(f"written in international form: {plural(len(read.changed), 'number')}, the first {written!r} as {sent}")
+    if read.local and country is None:
+        where, value = read.local[0]
+        note(f"in local form: {plural(len(read.local), 'number')}, the first {value!r} ({where}); see --country")
+    return read.wanted
 
 
 def read_standard_input() -> str:

@@ -137,7 +137,31 @@ def gateway_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _local_time(_ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+def destination_options(function: _Function) -> _Function:
+    """Add the options, and the argument, that say where destinations are read from."""
+    for option in (
+        click.option("--skip-bad", is_flag=True, help="Go on without the rows that are not numbers."),
+        click.option(
+            "--country", metavar="CODE", help="Write local numbers such as 021 123 4567 in international form: NZ, AU."
+        ),
+        click.option(
+            "--column", metavar="HEADING", help="The files are tables (comma, semicolon, tab): the numbers stand here."
+        ),
+        click.option(
+            "--file",
+            "files",
+            multiple=True,
+            metavar="FILE",
+            help="Read destinations from here; - is standard input. May be repeated.",
+        ),
+        click.argument("destinations", nargs=-1),
+    ):
+        function = option(function)
+    return function
+
+
+def local_time(_ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """A local time with its zone, as the callback of an option; the command gets RFC 3339 text."""
     try:
         return None if text is None else to_rfc3339(text)
     except ValueError as error:
@@ -146,6 +170,13 @@ def _local_time(_ctx: click.Context, param: click.Parameter, text: str | None) -
 
 def message_options(function: _Function) -> _Function:
     """Add the options of a message."""
+    return click.option(
+        "--reference", help="Your label; receipts and replies repeat it. Choose one, and store it first."
+    )(sending_options(function))
+
+
+def sending_options(function: _Function) -> _Function:
+    """Add the options of a message, but for its reference."""
     for option in (
         click.option("--integration-id", metavar="UUID", help="REST v2 only."),
         click.option("--sms-class", type=click.IntRange(0, 3)),
@@ -153,16 +184,15 @@ def message_options(function: _Function) -> _Function:
         click.option("--class", "class_", help="Application class; the gateway's default is mt_message."),
         click.option("--source", help="Short code to send from; not together with --class."),
         click.option(
-            "--expires", metavar="TIME", callback=_local_time, help="When to give up delivering; REST v1 only."
+            "--expires", metavar="TIME", callback=local_time, help="When to give up delivering; REST v1 only."
         ),
         click.option(
             "--scheduled",
             metavar="TIME",
-            callback=_local_time,
+            callback=local_time,
             help="When to send: '2030-05-05 10:00 Pacific/Auckland', 'tomorrow 9:00 Pacific/Auckland' or "
             "2030-05-05T10:00:00+12:00.",
         ),
-        click.option("--reference", help="Your label; receipts and replies repeat it. Choose one, and store it first."),
     ):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""Signals: a broadcast stops in order, everything else ends as with Ctrl-C."""
+"""Signals: a broadcast and a worker stop in order, everything else ends as with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,13 +21,38 @@ def _say_what_is_awaited() -> None:
 @contextlib.contextmanager
 def stop_requested(then: Callable[[], object] = _say_what_is_awaited) -> Generator[threading.Event]:
     """The first signal sets the event and calls ``then`` in the handler, the next one is a KeyboardInterrupt."""
+
+    def interrupt(_signal: int) -> None:
+        raise KeyboardInterrupt
+
+    with _stop_event(then, interrupt) as stop:
+        yield stop
+
+
+@contextlib.contextmanager
+def stop_in_order() -> Generator[threading.Event]:
+    """The first signal sets the event, the next one ends the process as if nobody handled it, whatever its threads do.
+
+    For what keeps its account in a database all the time.
+    """
+
+    def end(number: int) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    with _stop_event(_say_what_is_awaited, end) as stop:
+        yield stop
+
+
+@contextlib.contextmanager
+def _stop_event(first: Callable[[], object], again: Callable[[int], None]) -> Generator[threading.Event]:
     stop = threading.Event()
 
-    def handle(_signal: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            again(number)
         stop.set()
-        then()
+        first()
 
     with _handled_by(handle):
         yield stop

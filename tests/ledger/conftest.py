@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from postgres_server import NoPostgresError, PostgresServer
 
 from modica_facade import AsyncModica, AsyncModicaV2, Modica, ModicaV2
 from modica_facade.ledger import AsyncLedger, Ledger
@@ -20,37 +15,6 @@ from modica_facade.ledger._async import AsyncCampaign
 from modica_facade.simulator import Simulator
 
 from ..conftest import Flavour
-
-_SCHEMAS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    try:
-        server = PostgresServer()
-    except NoPostgresError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    with server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def dialect(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a ledger can be made: a new file, or an empty schema of the session's server."""
-    if dialect == "sqlite":
-        return str(tmp_path / "ledger.db")
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    schema = f"test_{next(_SCHEMAS)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f'CREATE SCHEMA "{schema}"')
-    return f"{server.url}?options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture
