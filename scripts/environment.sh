@@ -51,7 +51,7 @@ esac
 if [ "$wanted" = dev ]; then
     echo "Installing the package and the tools of its development into .venv; this takes a few minutes"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-    .venv/bin/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers,postgres]'
+    .venv/bin/python -m pip install --quiet --group dev --editable '.[simulator,cli,phonenumbers,campaign]'
 else
     echo "Installing the package, its simulator and its command into .venv; this takes half a minute"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[simulator,cli]'

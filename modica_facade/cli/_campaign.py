@@ -116,7 +116,7 @@ def campaign() -> None:
 @campaign.command()
 @_ledger
 @json_option
-def migrate(place: Place, as_json: bool) -> None:
+def migrate(*, place: Place, as_json: bool) -> None:
     """Create the tables of the ledger, or bring them up to date; on PostgreSQL those of procrastinate as well."""
     with place.open(create=True) as ledger:
         ledger.migrate()
@@ -146,6 +146,7 @@ def migrate(place: Place, as_json: bool) -> None:
 @_ledger
 @json_option
 def create(
+    *,
     name: str,
     content: str,
     hours: str | None,
@@ -175,6 +176,7 @@ def create(
 @_ledger
 @json_option
 def add(
+    *,
     name: str,
     destinations: tuple[str, ...],
     files: tuple[str, ...],
@@ -203,7 +205,7 @@ def add(
 @_name
 @_ledger
 @json_option
-def start(name: str, place: Place, as_json: bool) -> None:
+def start(*, name: str, place: Place, as_json: bool) -> None:
     """Let workers send."""
     _move(place, name, lambda found: found.start(), as_json=as_json)
 
@@ -212,7 +214,7 @@ def start(name: str, place: Place, as_json: bool) -> None:
 @_name
 @_ledger
 @json_option
-def pause(name: str, place: Place, as_json: bool) -> None:
+def pause(*, name: str, place: Place, as_json: bool) -> None:
     """Let workers begin nothing more; requests under way are finished."""
     _move(place, name, lambda found: found.pause(), as_json=as_json)
 
@@ -221,7 +223,7 @@ def pause(name: str, place: Place, as_json: bool) -> None:
 @_name
 @_ledger
 @json_option
-def resume(name: str, place: Place, as_json: bool) -> None:
+def resume(*, name: str, place: Place, as_json: bool) -> None:
     """Go on after a pause."""
     _move(place, name, lambda found: found.resume(), as_json=as_json)
 
@@ -230,7 +232,7 @@ def resume(name: str, place: Place, as_json: bool) -> None:
 @_name
 @_ledger
 @json_option
-def cancel(name: str, place: Place, as_json: bool) -> None:
+def cancel(*, name: str, place: Place, as_json: bool) -> None:
     """End it for good: what is still queued is not sent."""
     _move(place, name, lambda found: {"cancelled": found.cancel()}, as_json=as_json)
 
@@ -258,7 +260,7 @@ def _print_state(ledger: Ledger, name: str, counts: Mapping[str, int] | None = N
 @click.option("--follow", is_flag=True, help="Show a bar until nothing is queued or under way any more, or Ctrl-C.")
 @_ledger
 @json_option
-def progress(name: str | None, follow: bool, place: Place, as_json: bool) -> None:
+def progress(*, name: str | None, follow: bool, place: Place, as_json: bool) -> None:
     """Show where the destinations of the campaign NAME stand, or those of every campaign.
 
     Submitted: the gateway accepted it, and no final receipt has come. Delivered and failed: what receipts say. In
@@ -314,7 +316,7 @@ def _in_doubt(ledger: Ledger, name: str | None) -> list[Entry]:
 @click.argument("name", required=False)
 @_ledger
 @json_option
-def unknown(name: str | None, place: Place, as_json: bool) -> None:
+def unknown(*, name: str | None, place: Place, as_json: bool) -> None:
     """List the destinations that are in doubt, oldest first: they may have been sent to, and nobody sends again.
 
     Those of requests that are under way are among them. A receipt settles what did go out; what is left after a day or
@@ -346,6 +348,7 @@ def unknown(name: str | None, place: Place, as_json: bool) -> None:
 @_ledger
 @json_option
 def settle(
+    *,
     name: str,
     destination: str,
     sent: bool | None,
@@ -392,7 +395,7 @@ def _ask(destination: str) -> None:
 @click.option("--once", is_flag=True, help="End when nothing can be sent for now, instead of waiting for more.")
 @_ledger
 @gateway_options
-def work(names: tuple[str, ...], once: bool, place: Place, gateway: Gateway, as_json: bool) -> None:
+def work(*, names: tuple[str, ...], once: bool, place: Place, gateway: Gateway, as_json: bool) -> None:
     """Send for all running campaigns, or only for NAMES, until Ctrl-C or SIGTERM.
 
     Any number of workers share the work and the pace. The first signal ends it when the requests in flight are

@@ -247,7 +247,7 @@ def _send_batch(
 
 
 def work(
-    database: Database, client: Any, *, campaign: str | None, limit: int | None, stop: Callable[[], bool] | None
+    database: Database, client: Any, *, campaign: str | None, limit: int | None, stop: Callable[[], bool] | None = None
 ) -> Steps[int]:
     """Claim and send what is due, one request after another; how many messages were tried."""
     _check_client(client)

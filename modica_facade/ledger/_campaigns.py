@@ -189,11 +189,13 @@ def take_turn(database: Database, name: str, room: int) -> Turn:
             if not room:
                 return NOTHING
             turn = transaction.run(sql.TAKE_TURN, name=name, step=room / campaign.rate, ahead=AHEAD.total_seconds())
-        if not turn:
-            return Turn(0, AHEAD)
-        ((wait,),) = turn
-    wait = timedelta(seconds=max(0.0, float(wait)))
+        return Turn(room, _seconds(turn[0][0])) if turn else Turn(0, AHEAD)
+    wait = _seconds(wait)
     return Turn(room, wait) if wait <= AHEAD else Turn(0, AHEAD)
+
+
+def _seconds(wait: Any) -> timedelta:
+    return timedelta(seconds=max(0.0, float(wait)))
 
 
 def hold(database: Database, name: str, pause: timedelta) -> None:
