@@ -125,16 +125,19 @@ def _missing() -> Iterator[Unmet]:
     for operation in OPERATIONS:
         need = Unmet(operation.api, operation.facade, at("#/paths", operation.path, operation.method), "", "")
         models = importlib.import_module(f"{PACKAGES[operation.api]}.models")
-        shapes = [*_of_shape(need, models, operation.sends, True), *_of_shape(need, models, operation.reads, False)]
+        shapes = [
+            *_of_shape(need, models, operation.sends, sends=True),
+            *_of_shape(need, models, operation.reads, sends=False),
+        ]
         yield from shapes
         if not shapes:
             yield from (evolve(need, what=what) for what in _of_endpoint(operation, models))
     for callback in CALLBACKS:
         models = importlib.import_module(f"{PACKAGES[callback.api]}.models")
-        yield from _of_shape(Unmet(callback.api, callback.facade, "", "", ""), models, callback.reads, False)
+        yield from _of_shape(Unmet(callback.api, callback.facade, "", "", ""), models, callback.reads, sends=False)
 
 
-def _of_shape(need: Unmet, models: Any, shape: Shape | None, sends: bool) -> Iterator[Unmet]:
+def _of_shape(need: Unmet, models: Any, shape: Shape | None, *, sends: bool) -> Iterator[Unmet]:
     if shape is None:
         return
     need = evolve(need, schema=shape.schema)
@@ -145,7 +148,9 @@ def _of_shape(need: Unmet, models: Any, shape: Shape | None, sends: bool) -> Ite
     has = attrs.fields_dict(model)
     wanted = {field.attribute: field for field in shape.fields}
     # A response may have more fields than the facade reads; those that must be given can be anything.
-    usable = {name for name, field in wanted.items() if name in has and _fits(field.type, str(has[name].type), sends)}
+    usable = {
+        name for name, field in wanted.items() if name in has and _fits(field.type, str(has[name].type), sends=sends)
+    }
     given = [name for name in has if has[name].init and (name in usable or has[name].default is attrs.NOTHING)]
     values = {name: _sample(wanted[name])[0] if name in usable else _AnyValue() for name in given}
     written = model(**values).to_dict()
@@ -172,7 +177,7 @@ def _filled(shape: Shape) -> dict[str, Any]:
     return {field.wire: _sample(field)[1] for field in shape.fields}
 
 
-def _fits(wanted: str, found: str, sends: bool) -> bool:
+def _fits(wanted: str, found: str, *, sends: bool) -> bool:
     """What is sent must be taken, what is read must be known; that it may be absent is always reckoned with."""
     ours, theirs = set(wanted.split(" | ")), set(found.split(" | "))
     return ours <= theirs if sends else theirs - {"Unset"} <= ours

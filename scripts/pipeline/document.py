@@ -88,7 +88,7 @@ def is_annotation(key: str) -> bool:
     return key in _ANNOTATIONS or (key.startswith("x-") and key != "x-nullable")
 
 
-def below(node: Document, key: str, names: bool) -> bool:
+def below(node: Document, key: str, *, names: bool) -> bool:
     """Are the keys of `node[key]` names? `names` says whether those of `node` are."""
     if names:
         # callbacks: a name, then an address, then what a path is; both of these are names.
@@ -138,7 +138,7 @@ _JSON_SCALAR = re.compile(r"null|true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[
 class _Dumper(yaml.SafeDumper):
     """Block style, lists indented under their key, nothing shared."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's own signature
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's own signature
         super().increase_indent(flow, indentless=False)
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
@@ -239,7 +239,7 @@ def validate(document: Document, where: str) -> None:
     raise_all([*_schemas(objects, version), *_defaults(objects, version), *_operations(document, where)])
 
 
-def _walk(node: Any, where: str, names: bool = False) -> Iterator[tuple[Document, str, bool]]:
+def _walk(node: Any, where: str, *, names: bool = False) -> Iterator[tuple[Document, str, bool]]:
     """Every object of a document outside its annotations: the object, its location, and whether its keys are names."""
     if isinstance(node, list):
         for index, value in enumerate(node):
@@ -248,7 +248,7 @@ def _walk(node: Any, where: str, names: bool = False) -> Iterator[tuple[Document
         yield node, where, names
         for key, value in node.items():
             if names or not (is_annotation(key) or key in ("default", "enum", "const")):
-                yield from _walk(value, at(where, key), below(node, key, names))
+                yield from _walk(value, at(where, key), names=below(node, key, names=names))
 
 
 _Objects = list[tuple[Document, str, bool]]

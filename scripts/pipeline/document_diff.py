@@ -102,7 +102,7 @@ def _names(old: Document, new: Document, schemas: SchemaComparison) -> Iterator[
         for name in sorted(before.keys() & after.keys()):
             path = at("#/components", kind, name)
             idle = path not in reached and kind != "securitySchemes"
-            if idle and not _equal(before[name], after[name], schemas, kind == "schemas", path):
+            if idle and not _equal(before[name], after[name], schemas, is_schema=kind == "schemas", path=path):
                 yield Change(Rating.COMPATIBLE, path, "idle", f"{name!r}, which no operation uses, changed")
         for name in added:
             path = at("#/components", kind, name)
@@ -110,7 +110,7 @@ def _names(old: Document, new: Document, schemas: SchemaComparison) -> Iterator[
                 yield Change(Rating.COMPATIBLE, path, "idle", f"{name!r} is new")
 
 
-def _equal(one: Any, other: Any, schemas: SchemaComparison, is_schema: bool, path: str) -> bool:
+def _equal(one: Any, other: Any, schemas: SchemaComparison, *, is_schema: bool, path: str) -> bool:
     shape = schemas.old_shapes.of(one)
     if shape is not None or not is_schema:
         return shape == schemas.new_shapes.of(other) and (shape is not None or one == other)
@@ -205,7 +205,7 @@ def _callbacks(node: Node) -> Iterator[tuple[tuple[str, str, str], Node]]:
 def _security(old: Node, new: Node, location: Location) -> Iterator[Change]:
     if location.part and not ("security" in old.names or "security" in new.names):
         return  # what the whole document asks of us says nothing of what the gateway shows
-    before, after = _ways(old, bool(location.part)), _ways(new, bool(location.part))
+    before, after = _ways(old, own_only=bool(location.part)), _ways(new, own_only=bool(location.part))
     if before == after:
         return
     # An apiKey in Authorization may be anything; HTTP Basic is the one thing it was said to be in prose.
@@ -220,7 +220,7 @@ def _security(old: Node, new: Node, location: Location) -> Iterator[Change]:
     yield Change(rating, path, "security", what, (location,))
 
 
-def _ways(operation: Node, own_only: bool) -> set[_Way]:
+def _ways(operation: Node, *, own_only: bool) -> set[_Way]:
     """The ways to show credentials to an operation, each the set of schemes it takes; the empty one is to show none."""
     document = root(operation.document)
     ways = operation / "security"
@@ -255,7 +255,7 @@ def _parameters(
             yield Change(Rating.BREAKING, before[key].path, "field-gone", f"{title} is gone", (here,))
         elif key not in before:
             must = direction == "request" and bool((after[key] / "required").value)
-            yield evolve(added_change(title, after[key].path, must), locations=(here,))
+            yield evolve(added_change(title, after[key].path, required=must), locations=(here,))
         else:
             yield from _parameter(before[key], after[key], title, here, direction, schemas)
 
@@ -304,7 +304,7 @@ def _body(old: Node, new: Node, location: Location, direction: Direction, schema
         yield Change(Rating.BREAKING, old.path, "field-gone", "the body is gone", (location,))
     elif new and not old:
         must = bool((new / "required").value)
-        change = added_change("the body", new.path, must) if direction == "request" else _new_body(new.path)
+        change = added_change("the body", new.path, required=must) if direction == "request" else _new_body(new.path)
         yield evolve(change, locations=(location,))
     elif old:
         was, now = ((body / "required").value for body in (old, new))
@@ -393,7 +393,7 @@ def _response(old: Node, new: Node, location: Location, direction: Direction, sc
             yield Change(Rating.BREAKING, before[name].path, "field-gone", f"{title} is gone", (here,))
         elif name not in before:
             must = direction == "request" and bool((after[name] / "required").value)
-            yield evolve(added_change(title, after[name].path, must), locations=(here,))
+            yield evolve(added_change(title, after[name].path, required=must), locations=(here,))
         else:
             was, now = ((header / "required").value for header in (before[name], after[name]))
             yield from _located(required_change(was, now, title, after[name].path, direction), here)

@@ -115,12 +115,12 @@ def _name_objects(document: Document) -> Iterator[str]:
             yield from _name_inside(component, at("#/components", kind, name), name, taken, named=owned)
 
 
-def _name_inside(node: Any, where: str, owner: str, taken: set[Any], named: bool = False) -> Iterator[str]:
+def _name_inside(node: Any, where: str, owner: str, taken: set[Any], *, named: bool = False) -> Iterator[str]:
     """Name the objects in `node` after what they are in; `named`: it has its name already, or is part of an allOf."""
     if isinstance(node, list):
         for index, value in enumerate(node):
             inside = owner if named else f"{owner} {index}"
-            yield from _name_inside(value, at(where, index), inside, taken, named)
+            yield from _name_inside(value, at(where, index), inside, taken, named=named)
     elif isinstance(node, dict):
         if isinstance(node.get("properties"), dict):
             if not (named or node.get("title")):
@@ -132,6 +132,6 @@ def _name_inside(node: Any, where: str, owner: str, taken: set[Any], named: bool
                 yield from _name_inside(value, at(where, "properties", name), inside, taken)
         for key, value in node.items():
             if key in ("content", "schema", "items", "allOf", "application/json"):
-                yield from _name_inside(value, at(where, key), owner, taken, key == "allOf")
+                yield from _name_inside(value, at(where, key), owner, taken, named=key == "allOf")
             elif key not in ("properties", "example", "examples", "default", "enum", "required", "callbacks"):
                 yield from _name_inside(value, at(where, key), f"{owner} {key}", taken)

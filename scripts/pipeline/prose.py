@@ -22,7 +22,7 @@ def texts(document: Document) -> dict[str, Any]:
     return dict(_texts(document, "#", names=False))
 
 
-def _texts(node: Any, where: str, names: bool) -> Iterator[tuple[str, Any]]:
+def _texts(node: Any, where: str, *, names: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(node, list):
         for token, value in zip(tokens(node), node, strict=True):
             yield from _texts(value, at(where, token), names=False)
@@ -31,7 +31,7 @@ def _texts(node: Any, where: str, names: bool) -> Iterator[tuple[str, Any]]:
             if not names and is_annotation(key):
                 yield at(where, key), value
             else:
-                yield from _texts(value, at(where, key), below(node, key, names))
+                yield from _texts(value, at(where, key), names=below(node, key, names=names))
 
 
 def tokens(items: list[Any]) -> list[str]:
@@ -106,7 +106,7 @@ def restate(theirs: Document, ours: Document) -> Document:
     return result
 
 
-def _restate(theirs: Any, ours: Any, key: str, names: bool) -> Any:
+def _restate(theirs: Any, ours: Any, key: str, *, names: bool) -> Any:
     if isinstance(theirs, list):
         return _restate_list(theirs, ours if isinstance(ours, list) else [])
     if not isinstance(theirs, dict):
@@ -121,7 +121,7 @@ def _restate(theirs: Any, ours: Any, key: str, names: bool) -> Any:
             if name in ours:
                 result[name] = ours[name]
         elif name in theirs:
-            result[name] = _restate(theirs[name], ours.get(name), name, below(theirs, name, names))
+            result[name] = _restate(theirs[name], ours.get(name), name, names=below(theirs, name, names=names))
             if names and key == "responses" and "$ref" not in theirs[name]:
                 # The one description that must be there.
                 result[name] = {"description": f"Response {name}.", **result[name]}

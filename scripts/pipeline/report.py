@@ -135,12 +135,12 @@ def advice(api: str, change: Change) -> str:
     return ADVICE[change.kind][0 if breaking else 1]
 
 
-def markdown(report: Report, day: str, with_text: bool = False) -> str:
+def markdown(report: Report, day: str, *, with_text: bool = False) -> str:
     """The report for people. `with_text`: quote the vendor's new texts, which are for reading and not for keeping."""
-    return "\n".join(_lines(report, day, with_text)) + "\n"
+    return "\n".join(_lines(report, day, with_text=with_text)) + "\n"
 
 
-def _lines(report: Report, day: str, with_text: bool) -> Iterator[str]:
+def _lines(report: Report, day: str, *, with_text: bool) -> Iterator[str]:
     yield f"## {report.api}, {day}"
     yield ""
     by_rating = {

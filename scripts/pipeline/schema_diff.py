@@ -128,13 +128,13 @@ class Shapes:
         self.document = document
         self._known: dict[str, str | None] = {}
 
-    def of(self, value: Any, names: bool = False) -> str | None:
+    def of(self, value: Any, *, names: bool = False) -> str | None:
         """The hash of a value in the document."""
         waiting: list[str] = []
         while True:
             try:
                 if not waiting:
-                    return self._hash(value, names)
+                    return self._hash(value, names=names)
                 self._known[waiting[-1]] = self._hash(resolve(waiting[-1], self.document), names=False)
                 waiting.pop()
             except KeyError as missing:
@@ -145,14 +145,16 @@ class Shapes:
                 else:
                     waiting.append(reference)
 
-    def _hash(self, node: Any, names: bool) -> str | None:
+    def _hash(self, node: Any, *, names: bool) -> str | None:
         if isinstance(node, dict) and isinstance(node.get("$ref"), str) and not names:
             return self._known[node["$ref"]]
         if isinstance(node, list):
             parts: list[Any] = [self._hash(item, names=False) for item in node]
         elif isinstance(node, dict):
             parts = [
-                None if (inner := self._hash(node[key], below(node, key, names))) is None else f"{key}:{inner}"
+                None
+                if (inner := self._hash(node[key], names=below(node, key, names=names))) is None
+                else f"{key}:{inner}"
                 for key in node
                 if names or not is_annotation(key)
             ]
@@ -240,7 +242,7 @@ def alternatives(nodes: Nodes) -> list[Schema]:
 
 
 def _compositions(
-    done: Nodes, waiting: Nodes, with_choices: bool = True, trail: tuple[str, ...] = ()
+    done: Nodes, waiting: Nodes, *, with_choices: bool = True, trail: tuple[str, ...] = ()
 ) -> Iterator[Nodes]:
     """The schemas that `waiting` is composed of, once for each combination of alternatives."""
     if not waiting:
@@ -253,9 +255,9 @@ def _compositions(
     parts = (node / "allOf").parts
     for chosen in itertools.product(*choices):
         # What this node is composed of comes before the rest, which is not inside it.
-        inner = _compositions((*done, node), (*parts, *chosen), with_choices, (*trail, node.path))
+        inner = _compositions((*done, node), (*parts, *chosen), with_choices=with_choices, trail=(*trail, node.path))
         for composition in inner:
-            yield from _compositions(composition, tuple(rest), with_choices, trail)
+            yield from _compositions(composition, tuple(rest), with_choices=with_choices, trail=trail)
 
 
 _LIMITS = {
@@ -397,7 +399,8 @@ class SchemaComparison:
         inside: list[tuple[str, _Key]] = []
         taken: set[int] = set()
         ranked = [
-            sorted((self._unlikeness(one, other, forward), i) for i, other in enumerate(targets)) for one in sources
+            sorted((self._unlikeness(one, other, forward=forward), i) for i, other in enumerate(targets))
+            for one in sources
         ]
         for source, ranking in sorted(zip(sources, ranked, strict=True), key=lambda pair: pair[1]):
             index, pair = self._match(source, targets, ranking, taken, direction)
@@ -431,7 +434,7 @@ class SchemaComparison:
                 fallback = (index, pair)
         return fits or fallback
 
-    def _unlikeness(self, source: Schema, target: Schema, forward: bool) -> tuple[Any, ...]:
+    def _unlikeness(self, source: Schema, target: Schema, *, forward: bool) -> tuple[Any, ...]:
         """How unlike two alternatives are, the least first; the second item: may they be one and the same, changed?"""
         one, other = (self.old_shapes, self.new_shapes) if forward else (self.new_shapes, self.old_shapes)
         shared = source.properties.keys() & target.properties.keys()
@@ -501,7 +504,7 @@ class SchemaComparison:
         for name in added:
             # What had to be sent before it was defined is no new duty.
             must = direction == "request" and name in new.required - old.required
-            yield name, added_change(repr(name), after[name][-1].path, must)
+            yield name, added_change(repr(name), after[name][-1].path, required=must)
         for name in (name for name in before if name in after):
             path = after[name][-1].path
             for change in required_change(name in old.required, name in new.required, repr(name), path, direction):
@@ -690,7 +693,7 @@ def _marks(old: Schema, new: Schema) -> Iterator[Change]:
             yield Change(Rating.COMPATIBLE, new.at(key), kind, what)
 
 
-def added_change(title: str, path: str, required: bool) -> Change:
+def added_change(title: str, path: str, *, required: bool) -> Change:
     """Something new that may, or must, be sent."""
     if required:
         return Change(Rating.BREAKING, path, "required", f"{title} is new, and required")

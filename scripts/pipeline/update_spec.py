@@ -234,17 +234,17 @@ def main() -> int:
     if arguments.api and len(sources) > 1:
         parser.error("--api is for one document")
     name = "diff-spec" if arguments.diff else "update-spec"
-    return command(name, lambda: run(sources, arguments.diff, arguments.json, arguments.api or ""))
+    return command(name, lambda: run(sources, diff=arguments.diff, as_data=arguments.json, name=arguments.api or ""))
 
 
-def run(sources: Sequence[str], diff: bool, as_data: bool, name: str = "") -> int:
+def run(sources: Sequence[str], *, diff: bool, as_data: bool, name: str = "") -> int:
     """Compare, stage, report and, unless only the difference is asked for, replace."""
     day = datetime.now(UTC).date().isoformat()
     if not diff:
         # The swap is a rename, so what is built must be on the same file system.
         with exclusive(ROOT) as scratch:
             candidates = _examine_all(sources, name)
-            _report(candidates, scratch, day, as_data)
+            _report(candidates, scratch, day, as_data=as_data)
             _raise_obstacles(candidates)
             if any(candidate.report.changes for candidate in candidates):
                 names = (*OUTPUTS, f"openapi/{Path(SOURCES).parent}", f"openapi/{CHANGES}")
@@ -255,7 +255,7 @@ def run(sources: Sequence[str], diff: bool, as_data: bool, name: str = "") -> in
     settle(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         candidates = _examine_all(sources, name)
-        _report(candidates, Path(folder), day, as_data)
+        _report(candidates, Path(folder), day, as_data=as_data)
     if any(candidate.report.breaking for candidate in candidates):
         return 1
     _raise_obstacles(candidates)
@@ -269,7 +269,7 @@ def _examine_all(sources: Sequence[str], name: str) -> list[Candidate]:
     return candidates
 
 
-def _report(candidates: Sequence[Candidate], scratch: Path, day: str, as_data: bool) -> None:
+def _report(candidates: Sequence[Candidate], scratch: Path, day: str, *, as_data: bool) -> None:
     """Find out what taking the documents over would make, and print the reports."""
     changed = [candidate for candidate in candidates if candidate.report.changes]
     if changed:

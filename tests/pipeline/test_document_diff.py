@@ -232,7 +232,7 @@ def facts(node: Any, place: tuple[str | int, ...] = (), names: bool = False) -> 
         for key, value in node.items():
             if names or not is_annotation(key):
                 yield (*place, key)
-                yield from facts(value, (*place, key), below(node, key, names))
+                yield from facts(value, (*place, key), below(node, key, names=names))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield (*place, index)
@@ -317,7 +317,7 @@ def test_other_words_everywhere_are_rated_text_and_none_is_missed(name: str) -> 
         if not isinstance(node, dict):
             return node
         return {
-            key: "other words" if not names and is_annotation(key) else reword(value, below(node, key, names))
+            key: "other words" if not names and is_annotation(key) else reword(value, below(node, key, names=names))
             for key, value in node.items()
         }
 
