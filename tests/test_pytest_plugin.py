@@ -266,6 +266,7 @@ def test_a_rule_that_matched_nothing_fails_the_test_that_made_it(run: Callable[[
             "FAILED *::test_what_failed_by_itself_is_not_made_worse",
         ]
     )
+    result.stdout.no_fnmatch_line("During handling of the above exception*")
 
 
 # Scopes, order and workers

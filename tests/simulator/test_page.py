@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from modica_facade import Modica, ModicaV2, ServerError
 from modica_facade.simulator import Application, Simulator, serve
@@ -211,6 +211,67 @@ def test_a_thousand_phones(open_page: Callable[..., Page], modica: Modica) -> No
     expect(shown.filter(visible=True)).to_have_count(1)
 
 
+def test_thousands_of_messages_to_one_phone(open_page: Callable[..., Page], modica: Modica) -> None:
+    """Each costs what the first did: three thousand took minutes when every one was scrolled to."""
+    page = open_page(f"#{NUMBER}")
+    for _ in range(3):
+        modica.broadcast([NUMBER] * 1000, "Kia ora koutou")
+    expect(bubbles(page)).to_have_count(3000, timeout=60_000)
+    expect(bubbles(page).last).to_be_in_viewport()
+    page.reload()
+    expect(bubbles(page)).to_have_count(3000, timeout=60_000)
+
+
+def test_who_has_scrolled_up_to_read_is_left_there(open_page: Callable[..., Page], modica: Modica) -> None:
+    page = open_page(f"#{NUMBER}")
+    modica.broadcast([NUMBER] * 50, "Kia ora koutou")
+    expect(bubbles(page).last).to_be_in_viewport()
+    bubbles(page).first.scroll_into_view_if_needed()
+    expect(bubbles(page).first).to_be_in_viewport()
+    page.wait_for_function("reading")
+    modica.send(NUMBER, "One more")
+    expect(bubbles(page)).to_have_count(51)
+    page.wait_for_function("asked.size === 0")
+    expect(bubbles(page).first).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("fragment", ["%", "%E0%A4%A", "%zz+64"])
+def test_an_address_with_a_broken_encoding_is_a_number_like_any_other(
+    open_page: Callable[..., Page], modica: Modica, fragment: str
+) -> None:
+    page = open_page(f"#{fragment}")
+    expect(page.get_by_role("main").get_by_role("heading")).to_have_text(fragment)
+    modica.send(NUMBER, "Kia ora")
+    phone(page, NUMBER).click()
+    expect(bubbles(page)).to_have_count(1)
+
+
+def test_the_focus_stays_where_it_is_while_messages_and_receipts_come(
+    open_page: Callable[..., Page], sim: Simulator, modica: Modica
+) -> None:
+    page = open_page(f"#{NUMBER}")
+    modica.send(NUMBER, "One")
+    modica.send(OTHER, "Two")
+    expect(phone(page, OTHER)).to_be_visible()
+    phone(page, NUMBER).focus()
+    modica.send(NUMBER, "Three")
+    expect(bubbles(page)).to_have_count(2)
+    expect(phone(page, NUMBER)).to_be_focused()
+    bubbles(page).first.get_by_role("button", name="Copy as curl").focus()
+    sim.advance(1)
+    expect(bubbles(page).first).to_contain_text("✓ sent")
+    expect(bubbles(page).first.get_by_role("button", name="Copy as curl")).to_be_focused()
+
+
+def test_text_is_read_in_its_own_direction_and_turns_nothing_around_it(
+    open_page: Callable[..., Page], modica: Modica
+) -> None:
+    page = open_page(f"#{NUMBER}")
+    modica.send(NUMBER, "مرحبا بالعالم", reference="\u202eorder")
+    expect(bubbles(page).locator("p")).to_have_css("direction", "rtl")
+    expect(bubbles(page).locator("bdi").first).to_have_text("reference \u202eorder")
+
+
 def test_a_message_stays_text(open_page: Callable[..., Page], modica: Modica) -> None:
     page = open_page()
     modica.send(NUMBER, SCRIPT, reference=SCRIPT)
@@ -252,6 +313,21 @@ def test_the_clock_is_moved_and_a_scheduled_message_counts_down(
     page.get_by_role("button", name="Stopped").click()
     expect(page.get_by_role("button", name="Running")).to_have_attribute("aria-pressed", "true")
     assert sim.running
+
+
+def test_an_old_answer_does_not_turn_the_clock_back(open_page: Callable[..., Page], sim: Simulator) -> None:
+    page = open_page()
+    shown = page.get_by_role("complementary").locator("time")
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        sim.advance(3600)
+        expect(shown).to_have_attribute("datetime", re.compile("T13:"))
+        route.fulfill(response=answer)
+
+    page.route("**/_modica/v1/clock", answer_late)
+    page.evaluate("readClock()")
+    expect(shown).to_have_attribute("datetime", re.compile("T13:"))
 
 
 @pytest.fixture
