@@ -327,3 +327,21 @@ def connecting(request: httpx.Request) -> None:
     if told is not None:
         with contextlib.suppress(StopIteration):
             told.send(None)
+
+
+def full_backlogs(count: int) -> tuple[int, list[str], list[socket.socket]]:
+    """Listeners on as many loopback addresses that never answer: their queues are full."""
+    port, sockets, hosts = 0, [], []
+    for last in range(2, 2 + count):
+        listener = socket.socket()
+        sockets.append(listener)
+        hosts.append(f"127.0.0.{last}")
+        listener.bind((hosts[-1], port))
+        port = listener.getsockname()[1]
+        listener.listen(0)
+        for _ in range(3):
+            filler = socket.socket()
+            sockets.append(filler)
+            filler.setblocking(False)
+            filler.connect_ex((hosts[-1], port))
+    return port, hosts, sockets

@@ -28,7 +28,7 @@ from modica_facade._calls import MAX_IN_FLIGHT
 from modica_facade._transport import _async, _pool, _sync
 
 from ..conftest import Driver, Flavour
-from ..misbehaving import ID, Misbehaving, Peer, answering, counted, response
+from ..misbehaving import ID, Misbehaving, Peer, answering, counted, full_backlogs, response
 
 NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
@@ -328,3 +328,43 @@ def test_a_call_that_is_in_flight_while_the_client_is_closed_ends_well() -> None
         modica.close()
         closed.set()
         assert sending.result().id == str(ID)
+
+
+def test_waiting_for_a_slot_or_a_connection_ends_at_the_deadline(
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long either may take by itself."""
+    retry = RetryPolicy(attempts=3, backoff=0, deadline=0.2)
+    _, (host, *_), sockets = full_backlogs(1)
+    base_url = f"http://{host}:{sockets[0].getsockname()[1]}/rest/gateway"
+    with sync_or_async.client("name", "password", base_url=base_url, retry=retry) as modica:
+        for most in 100, 0:
+            monkeypatch.setattr(_pool, "MAX_IN_FLIGHT", most)
+            with pytest.raises(NotSentError, match="deadline") as error:
+                modica.send(NUMBER, "Kia ora")
+            assert error.value.timed_out
+    for each in sockets:
+        each.close()
+
+
+def test_an_async_connection_in_use_while_the_client_is_closed_is_closed_after_its_call() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(peer: Peer) -> None:
+        request = peer.request()
+        assert request is not None
+        asked.set()
+        go_on.wait()
+        peer.send(peer.act(request))
+        peer.serve()
+
+    async def close_meanwhile(base_url: str) -> str:
+        modica = AsyncModica("name", "password", base_url=base_url)
+        sending = asyncio.create_task(modica.send(NUMBER, "Kia ora"))
+        await asyncio.to_thread(asked.wait)
+        await modica.aclose()
+        go_on.set()
+        return (await sending).id
+
+    with Misbehaving(slow) as server, counted(server):
+        assert asyncio.run(close_meanwhile(server.base_url)) == str(ID)

@@ -27,7 +27,7 @@ from modica_facade._transport import _async_connection, _sync_connection
 from modica_facade._transport._endpoint import Endpoint
 
 from ..conftest import Flavour
-from ..misbehaving import ID, Misbehaving, Peer, response, server_side
+from ..misbehaving import ID, Misbehaving, Peer, full_backlogs, response, server_side
 
 NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
@@ -237,24 +237,6 @@ def test_no_proper_prefix_of_a_body_parses(call: Any) -> None:
 
 
 # Deadlines
-
-
-def full_backlogs(count: int) -> tuple[int, list[str], list[socket.socket]]:
-    """Listeners on as many loopback addresses that never answer: their queues are full."""
-    port, sockets, hosts = 0, [], []
-    for last in range(2, 2 + count):
-        listener = socket.socket()
-        sockets.append(listener)
-        hosts.append(f"127.0.0.{last}")
-        listener.bind((hosts[-1], port))
-        port = listener.getsockname()[1]
-        listener.listen(0)
-        for _ in range(3):
-            filler = socket.socket()
-            sockets.append(filler)
-            filler.setblocking(False)
-            filler.connect_ex((hosts[-1], port))
-    return port, hosts, sockets
 
 
 @pytest.mark.slow
