@@ -835,8 +835,7 @@ UNBOUNDED = {"drips the head", "says 100 Continue for ever"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("used_before", [False, True], ids=["fresh", "used"])
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize(("version", "used_before"), [("v1", False), ("v1", True), ("v2", False)])
 @pytest.mark.parametrize("way", ["http_client", "proxy"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_way_to_the_gateway_ends_the_same(
@@ -866,7 +865,7 @@ def test_every_way_to_the_gateway_ends_the_same(
         own_http_client(sync_or_async) as http_client,
     ):
         # A tunnel and two handshakes take longer than one connection.
-        retry = RetryPolicy(attempts=ATTEMPTS, backoff=0, deadline=1.0) if fault.retry is HASTY else fault.retry
+        retry = RetryPolicy(attempts=ATTEMPTS, backoff=0, deadline=0.5) if fault.retry is HASTY else fault.retry
         options: dict[str, Any] = {"timeout": fault.timeout, "retry": retry}
         base_url = gateway.v2_base_url if version == "v2" else gateway.base_url
         if way == "proxy":
