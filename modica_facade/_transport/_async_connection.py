@@ -168,8 +168,20 @@ class AsyncConnection(Connection, asyncio.Protocol):
     def eof_received(self) -> None:
         self.dead = True
         if self._exchange is not None:
-            self._exchange.receive(b"")
+            if self._was_announced():
+                self._exchange.receive(b"")
+            else:
+                self._exchange.fail("the connection was cut without the end that TLS has for it")
             self._settle()
+
+    def _was_announced(self) -> bool:
+        """Did the peer end it, for TLS by close_notify? asyncio reports any other end of a TLS connection likewise."""
+        assert self._transport is not None
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        try:
+            return tls is None or not tls.read(1)
+        except ssl.SSLError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.dead = True

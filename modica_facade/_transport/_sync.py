@@ -105,7 +105,7 @@ class Transport:
                     connection.close()
                     if is_new:
                         exchange.fail(NOT_QUIET)
-            reusable = connection is not None and exchange.connection_is_reusable and not connection.holds_plaintext
+            reusable = connection is not None and exchange.connection_is_reusable
         finally:
             if connection is not None:
                 if reusable:

@@ -138,6 +138,7 @@ class SyncConnection(Connection):
         """Read until nothing is there or the exchange is over."""
         while not exchange.over:
             try:
+                # More than a record of TLS holds: nothing that was decrypted stays behind unseen.
                 data = self.sock.recv(65536)
             except (BlockingIOError, ssl.SSLWantReadError):
                 return
@@ -147,11 +148,6 @@ class SyncConnection(Connection):
                 exchange.fail_with(error)
             else:
                 exchange.receive(data)
-
-    @property
-    def holds_plaintext(self) -> bool:
-        """Has TLS decrypted something that was not read?"""
-        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
 
 def connect(exchange: Exchange) -> SyncConnection | None:

@@ -168,6 +168,14 @@ def test_a_stalled_writer_is_not_sent_or_in_doubt_and_nothing_is_written_any_mor
     assert not is_whole(data)
 
 
+def test_a_stalled_writer_ends_at_the_deadline_of_the_call_too(sync_or_async: Flavour) -> None:
+    stalled = Stalled(100)
+    with Misbehaving(stalled, receive_buffer=SMALL_BUFFER) as server:
+        outcome = send_large(sync_or_async, server, stalled, retry=RetryPolicy(attempts=1, deadline=0.5))
+    assert "deadline" in str(outcome)
+    assert outcome.timed_out
+
+
 @pytest.mark.parametrize("then_reset", [False, True], ids=["stalls", "resets"])
 @pytest.mark.parametrize(
     ("status", "kind"),
