@@ -25,6 +25,7 @@ def test_every_sample_is_a_file() -> None:
     assert len(FILES) == PAGE.count("```python")
 
 
+@pytest.mark.slow
 def test_the_tests_pass(pytester: pytest.Pytester) -> None:
     for name, code in FILES.items():
         pytester.path.joinpath(name).write_text(code, "utf-8")
