@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import re
+import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,10 +21,14 @@ from ._output import note, plural
 
 _DELIMITERS = ",;\t"
 _SHOWN_BAD = 100
-_NUMBER = re.compile(r"\+?[\d\s().\-/]*\d[\d\s().\-/]*")
+_NUMBER = re.compile(r"\+?(?=\D*\d)[\d\s().\-/]+")
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
 _EXPONENT = re.compile(r"\d+([.,]\d+)?e\+?\d+", re.IGNORECASE)
 _DECIMAL = re.compile(r"\d{7,}\.0+")
+
+# A file that was meant for something else may have a megabyte where a number should be.
+_quoted = reprlib.Repr()
+_quoted.maxstring = 60
 
 
 @frozen
@@ -128,7 +133,7 @@ def checked_destinations(
         raise click.UsageError("--column needs --file.")
     read = read_destinations(arguments, files, column, country)
     for bad in read.bad[:_SHOWN_BAD]:
-        note(f"{bad.where}: {bad.value!r}: {bad.reason}")
+        note(f"{bad.where}: {_quoted.repr(bad.value)}: {bad.reason}")
     if len(read.bad) > _SHOWN_BAD:
         note(f"and {len(read.bad) - _SHOWN_BAD:,} more")
     if read.bad:

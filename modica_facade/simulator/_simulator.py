@@ -190,7 +190,7 @@ class BaseSimulator:
 
     # Settings, checked when they are set
 
-    def configure(self, **settings: Any) -> None:
+    def configure(self, /, **settings: Any) -> None:
         """Change several of the settings below, all of them or, if one is refused, none."""
         for name, value in settings.items():
             if name in ("dlr_url", "mo_url"):

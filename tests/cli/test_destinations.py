@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modica_facade.cli._destinations import Destinations, number_key, read_destinations
+from modica_facade.cli._destinations import Destinations, checked_destinations, number_key, read_destinations
 
 from .support import ELSEWHERE, HERE, THERE
 
@@ -120,6 +120,13 @@ def test_a_row_that_is_no_number_is_named_by_its_line(file: Path, value: str, re
     [bad] = found.bad
     assert (bad.where, bad.value) == ("customers.csv, line 4", value)
     assert reason in bad.reason
+
+
+def test_a_row_without_end_is_judged_at_once_and_shown_in_part(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(f"{'1' * 3_000_000}x\n{HERE}\n")
+    assert checked_destinations((), [str(file)], None, None, skip_bad=True) == [HERE]
+    first = capsys.readouterr().err.splitlines()[0]
+    assert (first.endswith("x': not a number"), len(first) < 150) == (True, True)
 
 
 def test_a_row_that_is_too_short_is_bad(file: Path) -> None:

@@ -400,6 +400,7 @@ def test_reset_starts_as_new(sim: Simulator, http: httpx.Client, gateway: httpx.
         ("patch_settings", {"dlr_url": ["http://receiver.example"]}, "callback URL"),
         ("patch_settings", {"parallel_callbacks": 0}, "parallel_callbacks"),
         ("patch_settings", {"port": 1}, "port"),
+        ("patch_settings", {"self": 1}, "self is no setting"),
     ],
     ids=str,
 )
