@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 import ssl
-import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from .._arguments import check_seconds
 from .._calls import Call
 from .._version import USER_AGENT
 from ..errors import ConfigurationError
+from ._patched import is_patched
 
 if TYPE_CHECKING:
     # Imported where an environment proxy needs it: our own connections do without.
@@ -117,13 +117,7 @@ class Endpoint:
 
     def goes_through_httpx(self, *, is_async: bool) -> bool:
         """Is there a proxy, or has something patched httpx and expects to see every request?"""
-        if self.proxy is not None:
-            return True
-        if "httpx" not in sys.modules and "httpcore" not in sys.modules:
-            return False
-        from ._httpx import is_patched
-
-        return is_patched(is_async=is_async)
+        return self.proxy is not None or is_patched(is_async=is_async)
 
     def headers(self, call: Call[Any]) -> list[tuple[bytes, bytes]]:
         """The headers of a request, but for Content-Length."""

@@ -12,7 +12,6 @@ import ssl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from types import FunctionType
 from typing import Any, Final
 
 import h11
@@ -237,28 +236,3 @@ async def _send_async(attempt: HttpxAttempt, client: httpx.AsyncClient, request:
 def _transport_options(endpoint: Endpoint) -> dict[str, Any]:
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
     return {"verify": endpoint.tls or False, "proxy": endpoint.proxy, "limits": limits, "trust_env": False}
-
-
-# Where test libraries and instrumentation intervene; what is replaced elsewhere is not seen.
-_METHODS: Final = (
-    (httpx, "Client", "send"),
-    (httpx, "Client", "_transport_for_url"),
-    (httpx, "HTTPTransport", "handle_request"),
-    (httpcore, "ConnectionPool", "handle_request"),
-    (httpcore, "HTTPConnection", "handle_request"),
-)
-
-
-def is_patched(*, is_async: bool) -> bool:
-    """Has something put a function of its own in the place of one of httpx's or httpcore's?"""
-    for module, name, method in _METHODS:
-        if is_async:
-            name, method = f"Async{name}", method.replace("handle_", "handle_async_")
-        function = getattr(getattr(module, name), method, None)
-        # A wrapt proxy passes for a function in isinstance; a plain wrapper has other globals than what it wraps.
-        if function is not None and (
-            type(function) is not FunctionType
-            or not function.__globals__.get("__name__", "").startswith(("httpx.", "httpcore."))
-        ):
-            return True
-    return False

@@ -36,7 +36,7 @@ from modica_facade import (
     UnexpectedResponseError,
 )
 from modica_facade._transport import _httpx, _trace
-from modica_facade._transport._httpx import is_patched
+from modica_facade._transport._patched import is_patched
 from modica_facade._transport._trace import RequestTrace
 
 from ..conftest import Flavour
