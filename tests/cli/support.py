@@ -85,6 +85,8 @@ def on_terminal(
     mine, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     command = [sys.executable, "-m", "modica_facade", *arguments]
+    # pytest-xdist sets the size of its own terminal.
+    inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     if stdin is None:
         # Whoever opens a terminal first in a new session gets it as its own, and can be asked for a password there.
         command = ["sh", "-c", 'exec "$@" < "$0"', os.ttyname(theirs), *command]
@@ -93,7 +95,7 @@ def on_terminal(
         stdin=stdin,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env={**inherited, "TERM": "xterm-256color", **environment},
         start_new_session=True,
     )
     os.close(theirs)
