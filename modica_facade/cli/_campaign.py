@@ -314,17 +314,24 @@ def _in_doubt(ledger: Ledger, name: str | None) -> list[Entry]:
 
 @campaign.command()
 @click.argument("name", required=False)
+@click.option(
+    "--reconcile", is_flag=True, help="Settle what receipts prove first: ask the gateway whom they are about."
+)
 @_ledger
-@json_option
-def unknown(*, name: str | None, place: Place, as_json: bool) -> None:
+@gateway_options
+def unknown(*, name: str | None, reconcile: bool, place: Place, gateway: Gateway, as_json: bool) -> None:
     """List the destinations that are in doubt, oldest first: they may have been sent to, and nobody sends again.
 
-    Those of requests that are under way are among them. A receipt settles what did go out; what is left after a day or
-    two is for a person to look into, and to settle.
+    Those of requests that are under way are among them. A receipt proves what did go out, but names a message and not
+    its recipient: --reconcile gets those messages. What is left after a day or two is for a person to look into, and to
+    settle.
     """
     with place.open() as ledger:
         if name is not None:
             ledger.campaign(name)
+        if reconcile:
+            with gateway.connect() as modica:
+                note(f"settled by receipts: {plural(len(ledger.reconcile(modica)), 'destination')}")
         entries = _in_doubt(ledger, name)
     if not as_json:
         echo(_HEADING)

@@ -21,7 +21,6 @@ from ..cli.support import listening, on_terminal, screen_lines
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text("utf-8")
 DOCUMENTED_URL = "http://127.0.0.1:8024/rest/gateway"
-ELSEWHERE = {"campaign"}  # has a page of its own
 
 
 def blocks(language: str) -> list[str]:
@@ -112,10 +111,13 @@ def every_option() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, command in main.commands.items():
         inner = command.commands.values() if isinstance(command, click.Group) else [command]
-        if name not in ELSEWHERE:
-            found[name] = {
-                option for each in inner for param in each.params for option in param.opts if option[:2] == "--"
-            }
+        found[name] = {
+            option
+            for each in inner
+            for param in each.params
+            for option in (*param.opts, *param.secondary_opts)
+            if option[:2] == "--"
+        }
     return found
 
 

@@ -17,7 +17,9 @@ PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").g
 # Pages whose samples need more than a simulator; the file named here runs each of them.
 ELSEWHERE = {
     "appointment-reminders": "tests/pages/test_tutorials.py",
+    "campaigns": "tests/pages/test_campaigns.py",
     "django-and-flask": "tests/pages/test_tutorials.py",
+    "engines": "tests/ledger/test_engines.py",
     "failures": "tests/pages/test_failures.py",
     "migrating-v1-to-v2": "tests/pages/test_migration.py",
     "receiving": "tests/test_receiver.py",
