@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import reprlib
 import unicodedata
 
 from attrs import frozen
@@ -97,6 +98,9 @@ def normalise(number: str, country: str) -> str:
             "numbers in local form need an extra: pip install '.[phonenumbers]' in a checkout of modica-facade"
         ) from None
 
+    given: object = number  # an empty cell of a table is None or NaN
+    if not isinstance(given, str):
+        raise InvalidRequestError(f"a number must be a str, not {type(given).__name__}", field="destination")
     region = country.upper()
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidRequestError(f"there is no country {country!r}; give two letters, such as NZ", field="country")
@@ -113,7 +117,7 @@ def normalise(number: str, country: str) -> str:
     )
     if parsed is None or not known:
         raise InvalidRequestError(
-            f"{number!r} is not a number of {region}; write it in international form, such as +64211234567",
+            f"{reprlib.repr(number)} is not a number of {region}; write it in international form, such as +64211234567",
             field="destination",
         )
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

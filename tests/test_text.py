@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -138,6 +139,21 @@ def test_what_is_not_a_number_of_the_country_is_refused(written: str) -> None:
         normalise(written, "NZ")
     assert refused.value.field == "destination"
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"), [(None, "not NoneType"), (float("nan"), "not float"), (64, "not int")]
+)
+def test_an_empty_cell_of_a_table_is_refused_like_any_other_value(written: Any, complaint: str) -> None:
+    with pytest.raises(InvalidRequestError, match=complaint) as raised:
+        normalise(written, "NZ")
+    assert raised.value.field == "destination"
+
+
+def test_a_refused_text_is_shown_in_part() -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        normalise("021" * 100_000, "NZ")
+    assert len(str(raised.value)) < 150
 
 
 def test_an_international_number_is_kept_whatever_the_country() -> None:
