@@ -127,6 +127,15 @@ def test_a_message_is_a_bubble_whose_ticks_follow_its_receipts(
     assert urlsplit(page.url).fragment == "%2B64211234567"
 
 
+def test_the_phone_that_is_open_is_marked_in_the_list_also_when_it_comes_later(
+    open_page: Callable[..., Page], modica: Modica
+) -> None:
+    page = open_page(f"#{NUMBER}")
+    modica.broadcast([NUMBER, OTHER], "Kia ora")
+    expect(phone(page, NUMBER)).to_have_attribute("aria-current", "true")
+    expect(phone(page, OTHER)).to_have_attribute("aria-current", "false")
+
+
 def test_a_failure_is_said_in_words(open_page: Callable[..., Page], sim: Simulator, modica: Modica) -> None:
     page = open_page(f"#{NUMBER}")
     sim.plan_receipts("rejected")
@@ -270,6 +279,20 @@ def test_text_is_read_in_its_own_direction_and_turns_nothing_around_it(
     modica.send(NUMBER, "مرحبا بالعالم", reference="\u202eorder")
     expect(bubbles(page).locator("p")).to_have_css("direction", "rtl")
     expect(bubbles(page).locator("bdi").first).to_have_text("reference \u202eorder")
+
+
+def test_nothing_long_is_wider_than_its_place(open_page: Callable[..., Page], sim: Simulator) -> None:
+    page = open_page(f"#{NUMBER}")
+    page.set_viewport_size({"width": 1100, "height": 700})
+    sim.dlr_url = f"http://127.0.0.1:9/{'p' * 300}"
+    for name in ("a" * 255, "b" * 255):
+        with Modica(name, "password", base_url=sim.base_url) as modica:
+            modica.send(NUMBER, "w" * 500, reference="r" * 255)
+    sim.advance(2)
+    expect(bubbles(page)).to_have_count(2)
+    for place in ("nav", "#phones", "#thread", "aside"):
+        too_wide = page.locator(place).evaluate("(each) => each.scrollWidth - each.clientWidth")
+        assert (place, too_wide) == (place, 0)
 
 
 def test_a_message_stays_text(open_page: Callable[..., Page], modica: Modica) -> None:
