@@ -9,7 +9,6 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.not_readable"]
 # The names of the standard library in signatures lead nowhere: their inventory is on the network.
 nitpicky = False
 
