@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 from attrs import frozen
@@ -16,6 +15,7 @@ from attrs import frozen
 from ..client import Modica, ModicaV2
 from ._errors import note_json
 from ._local_time import to_rfc3339
+from ._post import check_url
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -65,14 +65,13 @@ def url_option(name: str, **attributes: Any) -> Callable[[_Function], _Function]
 
 
 def _check_url(_ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
-    parts = urlsplit(url or "")
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # the port is not a number, or too large
-        usable = False
-    if url is not None and not usable:
-        # Not quoted: it may hold a password.
-        raise click.BadParameter("give a URL like http://localhost:8000/modica", param=param)
+    if url is not None:
+        try:
+            check_url(url)
+        except ValueError:
+            # Not quoted: it may hold a password.
+            advice = "give a URL like http://localhost:8000/modica, in ASCII, everything else percent-encoded"
+            raise click.BadParameter(advice, param=param) from None
     return url
 
 

@@ -35,3 +35,11 @@ def post(url: str, payload: Mapping[str, Any]) -> Answer:
     from ..simulator._callbacks import post as post_callback
 
     return Answer(*post_callback(url, payload, {}))
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError: it cannot be posted to."""
+    # Imported late: the simulator is an extra of its own.
+    from ..simulator._callbacks import receiver_of
+
+    receiver_of(url)

@@ -116,8 +116,9 @@ class _Url:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
-        except ValueError as error:
-            raise ValueError(f"{_SHAPE}; {error}") from None
+        except ValueError:
+            # Whose text may quote what it takes for a port: a part of the password.
+            raise ValueError(f"{_SHAPE}; not {_without_userinfo(url)!r}") from None
         userinfo, at, address = parts.netloc.rpartition("@")
         well_formed = (address.startswith("[") or _HOST.fullmatch(host)) and not address.endswith(":") and port != 0
         if parts.scheme not in ("http", "https") or not host or not well_formed:
@@ -151,7 +152,7 @@ class _Url:
 
 def _without_userinfo(url: object) -> str:
     """For an error message: a password shall not show in it."""
-    return re.sub("//.*@", "//", str(url))
+    return re.sub("(?s)^(.*?//)?.*@", r"\1", str(url))
 
 
 @attrs.frozen

@@ -128,9 +128,18 @@ def test_an_application_that_is_not_there_is_shown_and_listen_goes_on() -> None:
     assert [line.partition("-> ")[2].partition(":")[0] for line in shown.splitlines()] == ["ConnectionRefusedError"] * 2
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://x:70000/", "http://u:secret@x:y/"])
-def test_a_url_that_cannot_be_posted_to_is_refused_without_being_shown(url: str) -> None:
-    result = modica("listen", "--forward-to", url)
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8000", "ftp://x", "http://", "http://x:70000/", "http://u:secret@x:y/"),
+        *("http://[::1/", "http://a b/", "http://x/é", f"http://{'x' * 64}/", "http://u:secret/@x"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["listen", "--forward-to"], ["trigger", "receipt", "--to"]], ids=lambda each: each[0]
+)
+def test_a_url_that_cannot_be_posted_to_is_refused_without_being_shown(command: list[str], url: str) -> None:
+    result = modica(*command, url)
     assert (result.exit_code, "give a URL like" in result.stderr) == (2, True)
     assert "secret" not in result.stderr
 

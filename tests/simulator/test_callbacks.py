@@ -178,10 +178,19 @@ def test_a_url_that_cannot_be_posted_to_is_refused_when_it_is_set(sim: Simulator
     assert sim.dlr_url == sim.mo_url == "http://receiver.example/dlr"
 
 
-def test_the_refusal_of_a_url_does_not_repeat_its_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://name:secret-word@receiver.example",
+        "name:secret-word@receiver.example",
+        "http://name:secret-word/@receiver.example",
+        "http://name:secret-\nword@receiver.example",
+    ],
+)
+def test_a_refused_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="callback URL") as caught:
-        Simulator(dlr_url="ftp://name:secret-word@receiver.example")
-    assert "secret-word" not in str(caught.value)
+        Simulator(dlr_url=url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
