@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _QUEUE: Final = "modica-campaigns"  # of these jobs alone: the database may serve another procrastinate application
 _JOBS: Final = 4  # units that one process works on at once
+_CONNECT_SECONDS: Final = 5.0  # without its database for so long, a worker ends
 _OBJECT: Final = re.compile(r"^CREATE (?:TABLE|FUNCTION) (procrastinate_\w+)", re.MULTILINE)
 _MISSING: Final = (
     "SELECT name FROM unnest(%(names)s::text[]) AS name WHERE to_regclass(name) IS NULL AND to_regproc(name) IS NULL"
@@ -78,7 +79,8 @@ def _run(url: str, main: Callable[[App], Coroutine[Any, Any, None]]) -> None:
     from procrastinate.exceptions import ConnectorException
 
     async def run() -> None:
-        app = App(connector=PsycopgConnector(conninfo=url, kwargs={"application_name": "modica-facade campaigns"}))
+        settings = {"application_name": "modica-facade campaigns"}
+        app = App(connector=PsycopgConnector(conninfo=url, kwargs=settings, timeout=_CONNECT_SECONDS))
         async with app.open_async():
             await main(app)
 

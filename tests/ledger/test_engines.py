@@ -94,6 +94,7 @@ def test_celery(simulator: Simulator, tmp_path: Path, body: str, messages: int) 
     settings: dict[str, Any] = {
         "broker_transport_options": {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path)},
         "result_backend": f"file://{tmp_path}",
+        "worker_lost_wait": 0.1,
     }
     more = f"app.conf.update({settings!r})\n"
     write_module(CELERY, body, {"amqp://localhost": "filesystem://", "modica, ledger =": f"{more}modica, ledger ="})
@@ -101,7 +102,7 @@ def test_celery(simulator: Simulator, tmp_path: Path, body: str, messages: int) 
     with Ledger("sms.db") as ledger, celery.Celery("shop", broker="filesystem://") as app:
         ledger.migrate()
         app.conf.update(settings)
-        with worker("celery", "-A", "shop", "worker", "--concurrency", "1", "--without-gossip") as parent:
+        with worker("celery", "-A", "shop", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle") as parent:
             result = app.send_task("shop.send_sms", kwargs=MESSAGE)
             until_acted(simulator)
             for child in children(parent.pid):
