@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modica_facade.cli._progress import Progress
+from modica_facade.cli._progress import CampaignProgress, Progress
 from modica_facade.simulator import Simulator
 
 from .support import HERE, broadcast, on_terminal, screen_lines
@@ -49,6 +49,42 @@ def test_submitted_failed_and_unknown_are_there_at_any_width(width: int) -> None
     assert [number for number in ("2,288", "2288") if number in status]
     assert "12 failed" in status
     assert "3 unknown" in status
+
+
+def counts(**given: int) -> dict[str, int]:
+    states = ("queued", "in_doubt", "submitted", "delivered", "failed", "refused", "cancelled")
+    return dict.fromkeys(states, 0) | given
+
+
+def campaign_after(seconds: float, before: dict[str, int], now: dict[str, int]) -> CampaignProgress:
+    clock = Clock()
+    progress = CampaignProgress(before, clock)
+    clock.now += seconds
+    progress.update(now)
+    return progress
+
+
+def test_the_pace_of_a_campaign_is_what_was_sent_since_one_began_to_look() -> None:
+    before = counts(queued=5000, submitted=1000)
+    now = counts(queued=4000, submitted=1500, delivered=400, failed=40, refused=10, in_doubt=50)
+    assert campaign_after(10, before, now).status(200) == (
+        "4,000 queued, 1,500 submitted, 400 delivered, 50 failed, 50 in doubt  100/s  0:40 left"
+    )
+
+
+def test_a_campaign_nobody_works_for_promises_nothing() -> None:
+    before = counts(queued=5000, submitted=1000)
+    assert campaign_after(10, before, before).status(200).endswith("0 in doubt  -/s  -:-- left")
+
+
+@pytest.mark.parametrize("width", range(40, 200))
+def test_queued_failed_and_in_doubt_are_there_at_any_width(width: int) -> None:
+    now = counts(queued=4000, submitted=1500, delivered=400, failed=40, refused=10, in_doubt=51)
+    status = campaign_after(10, counts(queued=6001), now).status(width)
+    assert len(status) <= width
+    assert status.startswith(("4,000 queued", "4000 queued"))
+    assert "50 failed" in status
+    assert "51 in doubt" in status
 
 
 @pytest.fixture

@@ -102,7 +102,8 @@ def test_celery(simulator: Simulator, tmp_path: Path, body: str, messages: int) 
     with Ledger("sms.db") as ledger, celery.Celery("shop", broker="filesystem://") as app:
         ledger.migrate()
         app.conf.update(settings)
-        with worker("celery", "-A", "shop", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle") as parent:
+        options = ["--concurrency", "1", "--without-gossip", "--without-mingle"]
+        with worker("celery", "-A", "shop", "worker", *options) as parent:
             result = app.send_task("shop.send_sms", kwargs=MESSAGE)
             until_acted(simulator)
             for child in children(parent.pid):
