@@ -6,6 +6,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import contextvars
 import hmac
 import logging
 import ssl
@@ -34,6 +35,9 @@ _MAX_PARALLEL = 100
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+# The simulators that post the callback in which this code runs.
+_posted_by: contextvars.ContextVar[tuple[BaseSimulator, ...]] = contextvars.ContextVar("posted_by", default=())
 
 
 def _check_url(_instance: object, _attribute: object, value: CallbackUrl | None) -> None:
@@ -546,6 +550,8 @@ class BaseSimulator:
         return posted
 
     def _post_until(self, until: datetime | None) -> list[Delivery]:
+        if self in _posted_by.get():  # whom the lock would let wait for himself
+            raise RuntimeError("the clock cannot be moved from within a callback: do it once advance() has returned")
         with self._delivering:
             return [delivery for delivery in self._post_due(self._gateway, until) if delivery is not None]
 
@@ -598,7 +604,11 @@ class BaseSimulator:
     ) -> Delivery:
         loop = self._loop if self._loop is not None and self._loop.is_running() else None
         at = self.now
-        status_code, problem = post(url, payload, headers, loop)
+        token = _posted_by.set((*_posted_by.get(), self))
+        try:
+            status_code, problem = post(url, payload, headers, loop)
+        finally:
+            _posted_by.reset(token)
         with self._lock:
             self._counts["deliveries"] += 1
             delivery = Delivery(

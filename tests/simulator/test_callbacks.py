@@ -253,6 +253,21 @@ def test_a_function_may_take_the_payloads(sim: Simulator, v1: httpx.Client) -> N
     assert deliveries[2].url == "list.append"
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_receiver_that_moves_the_clock_is_told_so_and_waits_for_nobody(
+    sim: Simulator, v1: httpx.Client, at_once: int
+) -> None:
+    sim.parallel_callbacks = at_once
+    sim.dlr_url = lambda _: sim.advance(1)
+    v1.post("/messages", json=MESSAGE)
+    [delivery] = sim.advance(1)
+    assert delivery.problem is not None
+    assert delivery.problem.startswith("RuntimeError: the clock cannot be moved from within a callback")
+    with Simulator() as other:
+        sim.dlr_url = lambda _: other.advance(1) and None
+        assert [delivery.ok for delivery in sim.advance(1)] == [True]
+
+
 def test_an_asynchronous_function_may_take_them_too(sim: Simulator, v1: httpx.Client) -> None:
     seen: list[str] = []
 
