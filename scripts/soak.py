@@ -30,7 +30,7 @@ from modica_facade import AsyncModica, Modica, ModicaError, RetryPolicy, Submitt
 from modica_facade.simulator import Simulator
 
 NUMBER = "+64211234567"
-PATIENCE = RetryPolicy(attempts=4, backoff=0.01, deadline=20)
+RETRY = RetryPolicy(attempts=4, backoff=0.01, deadline=20)
 TIMEOUT = 1.0
 THREADS, TASKS = 16, 64
 # Peak memory after a fifth of the sends, and at the end: what is allowed in between.
@@ -135,7 +135,7 @@ def blocking(base_url: str, ledger: Ledger) -> None:
             except ModicaError as error:
                 ledger.note(number, error)
 
-    modica = Modica("soak", "soak", base_url=base_url, timeout=TIMEOUT, retry=PATIENCE)
+    modica = Modica("soak", "soak", base_url=base_url, timeout=TIMEOUT, retry=RETRY)
     with modica, ThreadPoolExecutor(THREADS) as threads:
         for ended in [threads.submit(work, modica) for _ in range(THREADS)]:
             ended.result()
@@ -153,7 +153,7 @@ def asynchronous(base_url: str, ledger: Ledger) -> None:
 
     async def run() -> None:
         numbers = itertools.count()
-        async with AsyncModica("soak", "soak", base_url=base_url, timeout=TIMEOUT, retry=PATIENCE) as modica:
+        async with AsyncModica("soak", "soak", base_url=base_url, timeout=TIMEOUT, retry=RETRY) as modica:
             await asyncio.gather(*(work(modica, numbers) for _ in range(TASKS)))
 
     asyncio.run(run())

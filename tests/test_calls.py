@@ -35,6 +35,7 @@ class TestRetryAfter:
             ("120", 120),
             ("1" * 500, 9_999_999_999),
             ("Tue, 01 Jan 2030 00:00:30 GMT", 30),
+            ("Tue, 01 Jan 2030 00:00:30 -0000 GMT", 30),  # parsed without a zone
             ("Mon, 31 Dec 2029 00:00:00 GMT", 0),
             *((text, None) for text in [None, "", "-1", "+1", "1.5", "1e3", "inf", "nan", "0x10", " 5", "5 ", "٥"]),
             *((text, None) for text in ["tomorrow", "GMT", "Tue, 99 Jan 2030 00:00:30 GMT"]),

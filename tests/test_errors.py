@@ -103,3 +103,33 @@ def test_only_an_unknown_outcome_says_by_itself_that_it_may_have_been_sent() -> 
 @pytest.mark.parametrize("kind", [errors.InvalidRequestError, errors.InvalidCallbackError])
 def test_bad_values_are_value_errors_too(kind: type[errors.ModicaError]) -> None:
     assert issubclass(kind, ValueError)
+
+
+PARENTS = {
+    "ModicaError": (Exception,),
+    "ConfigurationError": (errors.ModicaError,),
+    "InvalidRequestError": (errors.ModicaError, ValueError),
+    "TransportError": (errors.ModicaError,),
+    "NotSentError": (errors.TransportError,),
+    "OutcomeUnknownError": (errors.TransportError,),
+    "GatewayError": (errors.ModicaError,),
+    "AuthenticationError": (errors.GatewayError,),
+    "PermissionDeniedError": (errors.GatewayError,),
+    "NotFoundError": (errors.GatewayError,),
+    "RateLimitError": (errors.GatewayError,),
+    "RejectedError": (errors.GatewayError,),
+    "InvalidJSONError": (errors.RejectedError,),
+    "MissingAttributeError": (errors.RejectedError,),
+    "InvalidAttributeError": (errors.RejectedError,),
+    "InvalidScheduleError": (errors.RejectedError,),
+    "BroadcastLimitError": (errors.RejectedError,),
+    "SendFailedError": (errors.GatewayError,),
+    "ServerError": (errors.GatewayError,),
+    "UnexpectedResponseError": (errors.ModicaError,),
+    "BroadcastInterruptedError": (errors.ModicaError,),
+    "InvalidCallbackError": (errors.ModicaError, ValueError),
+}
+
+
+def test_each_exception_is_caught_by_its_documented_parents() -> None:
+    assert {kind.__name__: kind.__bases__ for kind in TREE} == PARENTS

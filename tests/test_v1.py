@@ -48,7 +48,7 @@ def answer(body: Any, status: int = 201, **more: Any) -> Response:
 
 
 class TestRequests:
-    """The generated client is the source of truth: method, URL, content type and bytes are the ones it spells."""
+    """The generated client is the source of truth: method, URL, content type and bytes are the ones it writes."""
 
     @staticmethod
     def generated(operation: Callable[..., Any], *args: Any, **kwargs: Any) -> httpx.Request:

@@ -130,7 +130,7 @@ class AsyncConnection(Connection, asyncio.Protocol):
                 exchange.fail(f"{what} within {limit:g} s", timed_out=True)
                 self._settle()
         except BaseException as error:  # noqa: BLE001 - passed on to the task
-            # A signal handler's: the event loop would log it, and the task wait for ever.
+            # A signal handler's: the event loop would log it, and the task would never wake.
             self._settle(error)
 
     def _has_unsent(self) -> bool:

@@ -36,7 +36,7 @@ def wait(sock: socket.socket, events: int, timeout: float) -> int:
 
 
 def timed_out() -> OSError:
-    """A time-out as the system spells it."""
+    """A time-out in the form that the system takes."""
     return OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 

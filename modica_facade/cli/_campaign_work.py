@@ -91,6 +91,6 @@ def work_alone(
 def _pause(stop: Stop) -> None:
     """Wait for the next tick, or until stopped."""
     end = time.monotonic() + _TICK
-    # Not stop.wait: a signal handler that sets the event while this thread holds its lock would wait for ever.
+    # Not stop.wait: a signal handler that sets the event while this thread holds its lock would never return.
     while not stop.is_set() and time.monotonic() < end:
         time.sleep(0.05)
