@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import inspect
 import logging
 import secrets
 import traceback
@@ -71,7 +72,8 @@ class CallbackReceiver:
         django: the view for ``urls.py``: ``path("modica/", receiver.django)``.
 
     Raises:
-        ConfigurationError: only one of ``username`` and ``password``, an empty one, or an impossible ``max_body``.
+        ConfigurationError: only one of ``username`` and ``password``, an empty one, an impossible ``max_body``, or a
+            handler that cannot be called or is a generator.
     """
 
     def __init__(
@@ -94,6 +96,9 @@ class CallbackReceiver:
             raise ConfigurationError("the username must not have a colon: HTTP Basic cannot carry it")
         if isinstance(max_body, bool) or not isinstance(max_body, int) or not 0 < max_body <= MAX_CALLBACK_BYTES:
             raise ConfigurationError(f"max_body must be an int from 1 to {MAX_CALLBACK_BYTES} (bytes)")
+        handlers = {"on_receipt": on_receipt, "on_inbound": on_inbound, "on_unreadable": on_unreadable}
+        for name, handler in (handlers | {"on_error": on_error}).items():
+            _check_handler(name, handler)
         self._on_receipt = on_receipt
         self._on_inbound = on_inbound
         self._on_unreadable = on_unreadable
@@ -174,6 +179,17 @@ class CallbackReceiver:
 
     def _digest(self, credentials: bytes) -> bytes:
         return hmac.digest(self._key, credentials, "sha256")
+
+
+def _check_handler(name: str, handler: Callable[..., object] | None) -> None:
+    if handler is None:
+        return
+    if not callable(handler):
+        raise ConfigurationError(f"{name} must be a function or an async function")
+    for function in (handler, type(handler).__call__):
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            # Calling it would run nothing of it, and what it was to store would be acknowledged all the same.
+            raise ConfigurationError(f"{name} has a yield, so calling it would not run it: take that out")
 
 
 def _traceback_without_messages(error: BaseException) -> str:

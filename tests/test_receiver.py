@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -15,7 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -285,6 +286,33 @@ def test_credentials_are_checked_before_the_body_is_read() -> None:
 def test_without_credentials_everybody_is_let_in(post: Post) -> None:
     for headers in WRONG.values():
         assert post(CallbackReceiver(), content=RECEIPT_BODY, headers=headers).status_code == 200
+
+
+class _CalledAsGenerator:
+    def __call__(self, _callback: object) -> Iterator[None]:
+        yield
+
+
+async def _async_generator(_callback: object) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("name", ["on_receipt", "on_inbound", "on_unreadable", "on_error"])
+@pytest.mark.parametrize(
+    ("handler", "complaint"),
+    [
+        ("store", "must be a function"),
+        (lambda _: (yield), "has a yield"),
+        (_async_generator, "has a yield"),
+        (functools.partial(_async_generator), "has a yield"),
+        (_CalledAsGenerator(), "has a yield"),
+    ],
+)
+def test_a_handler_that_would_not_run_is_refused_and_acknowledges_nothing(
+    name: str, handler: Any, complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} {complaint}"):
+        CallbackReceiver(**{name: handler})
 
 
 @pytest.mark.parametrize(
