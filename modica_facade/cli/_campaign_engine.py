@@ -85,7 +85,8 @@ def _run(url: str, main: Callable[[App], Coroutine[Any, Any, None]]) -> None:
             await main(app)
 
     try:
-        asyncio.run(run())
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # on Windows psycopg takes no other
+            runner.run(run())
     except (ConnectorException, psycopg.Error) as error:
         cause = error.__cause__ or error
         raise TransportError(f"the database failed: {str(cause).partition(chr(10))[0]}; call again later") from error

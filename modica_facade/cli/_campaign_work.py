@@ -74,16 +74,21 @@ def work_alone(
             failures.append(error)
             stop.set()
 
-    while not stop.is_set():
-        for name in running(ledger, names):
-            if name not in threads or not threads[name].is_alive():
-                threads[name] = threading.Thread(target=work, args=(name,), daemon=True)
-                threads[name].start()
-        if once:
-            break
-        _pause(stop)
-    for thread in threads.values():
-        thread.join()
+    try:
+        while not stop.is_set():
+            for name in running(ledger, names):
+                if name not in threads or not threads[name].is_alive():
+                    threads[name] = threading.Thread(target=work, args=(name,), daemon=True)
+                    threads[name].start()
+            if once:
+                break
+            _pause(stop)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        for thread in threads.values():
+            thread.join()
     for error in (*failures, *(paused if once else ())):
         raise error
 

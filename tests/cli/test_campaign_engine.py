@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from modica_facade.cli._campaign_engine import is_installed, migrate_engine
 from modica_facade.ledger import Ledger
 from modica_facade.simulator import Simulator
 
-from .support import modica, process
+from .support import HERE, modica, process, sent_to
 from .test_campaign import numbers, until
 
 
@@ -78,6 +80,26 @@ def test_without_the_extra_a_worker_loops(
     gateway.fail(status=401)
     assert modica("campaign", "work").exit_code == 1
     assert execute(place, "SELECT to_regclass('procrastinate_jobs')") == [(None,)]
+
+
+def test_a_campaign_whose_text_is_refused_is_paused_and_others_go_on(
+    gateway: Simulator, place: str, ledger: Ledger
+) -> None:
+    def stop_when_both_were_tried(_: object) -> bool:
+        if len({request.body for request in gateway.requests}) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    migrate_engine(place)
+    gateway.fail(match=stop_when_both_were_tried)
+    gateway.fail(error="invalid_attrib", times=None, match=lambda request: b"Kia ora" in request.body)
+    ledger.campaign("two", "Tena koutou").add([HERE])
+    ledger.campaign("two").start()
+    worked = modica("campaign", "work")
+    assert worked.exit_code == 0
+    assert "modica: campaign news-9 is paused: " in worked.stderr
+    assert (ledger.campaigns(), sent_to(gateway)) == ({"news-9": "paused", "two": "finished"}, {HERE: 1})
+    assert ledger.campaign("news-9").progress()["refused"] in {100, 200}  # two units may have been under way
 
 
 def test_jobs_carry_a_name_and_no_lock_and_are_not_kept(gateway: Simulator, place: str, ledger: Ledger) -> None:
