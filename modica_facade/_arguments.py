@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict, Unpack, cast
@@ -79,6 +79,22 @@ def check_text(name: str, value: object, *, max_length: int | None = None) -> st
     if max_length is not None and len(text) > max_length:
         raise InvalidRequestError(f"{name} has {len(text)} characters; shorten it to {max_length}", field=name)
     return text
+
+
+def check_iterable(destinations: object) -> None:
+    """Something to iterate over, whose elements are checked as they come.
+
+    Raises:
+        InvalidRequestError: it is not.
+    """
+    if isinstance(destinations, Iterable) and not isinstance(destinations, str | bytes):
+        return
+    what = f"not {type(destinations).__name__}"
+    if isinstance(destinations, str | bytes):
+        what = "not one text"
+    elif isinstance(destinations, AsyncIterable):
+        what = "not an asynchronous one: collect it first"
+    raise InvalidRequestError(f"destinations must be an iterable of str, {what}", field="destinations")
 
 
 def check_texts(name: str, values: Sequence[object], first: int) -> None:

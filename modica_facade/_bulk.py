@@ -21,6 +21,7 @@ from typing import Any, Self, cast
 
 from attrs import define, field
 
+from ._arguments import check_iterable
 from ._calls import Call
 from .errors import (
     BroadcastInterruptedError,
@@ -99,8 +100,7 @@ class Bulk:
         *,
         refusals_are_outcomes: bool = False,
     ) -> None:
-        if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
-            raise InvalidRequestError("destinations must be an iterable of str, not one text", field="destinations")
+        check_iterable(destinations)
         self._input = iter(destinations)
         self._make_call = make_call
         self._size = size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -120,3 +121,19 @@ def test_an_empty_list_is_not_told_to_be_a_broadcast_of_many() -> None:
 def test_an_endless_list_is_refused_as_too_long() -> None:
     with pytest.raises(errors.InvalidRequestError, match="1 to 1000 destinations, these are more; use broadcast_many"):
         Modica("name", "secret").broadcast(itertools.repeat("+64211234567"), "Kia ora")
+
+
+async def _numbers() -> AsyncIterator[str]:
+    yield "+64211234567"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [("+64211234567", "one text"), (b"+64", "one text"), (None, "NoneType"), (_numbers(), "an asynchronous one")],
+)
+def test_what_is_no_iterable_of_destinations_is_named_for_what_it_is(wrong: object, what: str) -> None:
+    with pytest.raises(
+        errors.InvalidRequestError, match=f"^destinations must be an iterable of str, not {what}"
+    ) as caught:
+        _arguments.check_iterable(wrong)
+    assert caught.value.field == "destinations"

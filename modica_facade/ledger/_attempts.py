@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
+from .._arguments import check_iterable
 from .._bulk import check_count
 from .._retry import RetryPolicy
 from ..errors import (
@@ -91,11 +92,6 @@ def _given(client: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     if name := _unsupported(client, given):
         raise InvalidRequestError(f"{name} is not an option of this client's REST version", field=name)
     return given
-
-
-def _check_iterable(destinations: object) -> None:
-    if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
-        raise InvalidRequestError("destinations must be an iterable of str, not one text", field="destinations")
 
 
 # One request
@@ -189,7 +185,7 @@ def broadcast(
     _check_client(client)
     if not _has_broadcast(client):
         raise InvalidRequestError("REST v2 has no broadcast; use broadcast_many", field="client")
-    _check_iterable(destinations)
+    check_iterable(destinations)
     given = [_rows.text("destinations", each) for each in destinations]
     if not 1 <= len(given) <= MAX_BROADCAST:
         raise InvalidRequestError(
@@ -219,7 +215,7 @@ def broadcasts(
     """The requests of a broadcast of any size, one after the other; arguments are checked at once."""
     _check_client(client)
     given = _given(client, options)
-    _check_iterable(destinations)
+    check_iterable(destinations)
     _rows.text("content", content)
     _rows.text("reference", reference)
     size = check_count("batch_size", batch_size, MAX_BROADCAST) if _has_broadcast(client) else 1

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import field, frozen
 
+from .._arguments import check_iterable
 from ..errors import InvalidRequestError
 from ..models import DeliveryReceipt
 from . import _rows
@@ -206,8 +207,7 @@ def hold(database: Database, name: str, pause: timedelta) -> None:
 
 def add(database: Database, name: str, destinations: Iterable[str]) -> int:
     """Queue destinations; how many were new."""
-    if isinstance(destinations, str | bytes) or not isinstance(destinations, Iterable):
-        raise InvalidRequestError("destinations must be an iterable of str, not one text", field="destinations")
+    check_iterable(destinations)
     remaining = iter(destinations)
     added = 0
     with database.transaction("read") as transaction:
