@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .simulator import AsyncSimulator, Simulator
 
 _SHARED = ("modica_simulator_module", "modica_simulator_session")
-_ALL = ("modica_simulator", "modica_simulator_async", *_SHARED)
+# Those of one test, however it asked for them: not every way shows in its arguments.
+_OWN = pytest.StashKey["list[Simulator | AsyncSimulator]"]()
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +38,29 @@ def modica_simulator_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def modica_simulator(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
+def modica_simulator(request: pytest.FixtureRequest, modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
     """Modica's gateway as documented, on loopback: give ``modica_simulator.base_url`` to the client under test."""
     from .simulator import Simulator  # only who asks for it pays for a server
 
     with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
+        own = request.node.stash.setdefault(_OWN, [])
+        own.append(simulator)
         yield simulator
+        own.remove(simulator)  # a plugin may run the test again
 
 
 @pytest.fixture
-def modica_simulator_async(modica_simulator_settings: dict[str, Any]) -> Generator[AsyncSimulator]:
+def modica_simulator_async(
+    request: pytest.FixtureRequest, modica_simulator_settings: dict[str, Any]
+) -> Generator[AsyncSimulator]:
     """`modica_simulator` for asyncio tests, whatever plugin runs them: what posts callbacks is awaited."""
     from .simulator import AsyncSimulator  # only who asks for it pays for a server
 
     with AsyncSimulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
+        own = request.node.stash.setdefault(_OWN, [])
+        own.append(simulator)
         yield simulator
+        own.remove(simulator)  # a plugin may run the test again
 
 
 @pytest.fixture
@@ -97,7 +106,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test whose rule matched no request: it did not test what it says."""
     result = yield
     if item.get_closest_marker("modica_allow_unused_faults") is None:
-        for simulator in _simulators(item, _ALL):
+        for simulator in (*item.stash.get(_OWN, ()), *_shared(item)):
             try:
                 simulator.assert_faults_used()
             except AssertionError as error:
@@ -113,14 +122,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Leave nothing of a test in a simulator that others use."""
     result = yield
-    for simulator in _simulators(item, _SHARED):
+    for simulator in _shared(item):
         simulator.reset()
     return result
 
 
-def _simulators(item: pytest.Item, names: tuple[str, ...]) -> Iterator[Simulator]:
+def _shared(item: pytest.Item) -> Iterator[Simulator]:
     fixtures: dict[str, Any] = getattr(item, "funcargs", None) or {}
-    return (fixtures[name] for name in names if name in fixtures)
+    return (fixtures[name] for name in _SHARED if name in fixtures)
 
 
 @contextlib.contextmanager

@@ -241,6 +241,9 @@ UNUSED = """
     def test_forgotten_too(modica_simulator_async):
         modica_simulator_async.fail(cut="before")
 
+    def test_forgotten_by_name(request):
+        request.getfixturevalue("modica_simulator").fail(status=503)
+
     def test_what_failed_by_itself_is_not_made_worse(modica_simulator):
         modica_simulator.fail(status=503)
         assert not "the reason"
@@ -254,7 +257,7 @@ UNUSED = """
 
 def test_a_rule_that_matched_nothing_fails_the_test_that_made_it(run: Callable[[str], pytest.RunResult]) -> None:
     result = run(UNUSED)
-    result.assert_outcomes(passed=3, failed=3)
+    result.assert_outcomes(passed=3, failed=4)
     result.stdout.fnmatch_lines(
         [
             "no request matched these rules, so nothing they stand for was tested:",
@@ -263,6 +266,7 @@ def test_a_rule_that_matched_nothing_fails_the_test_that_made_it(run: Callable[[
             "E * AssertionError: assert not 'the reason'",
             "FAILED *::test_forgotten",
             "FAILED *::test_forgotten_too",
+            "FAILED *::test_forgotten_by_name",
             "FAILED *::test_what_failed_by_itself_is_not_made_worse",
         ]
     )
