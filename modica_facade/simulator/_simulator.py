@@ -95,6 +95,9 @@ class BaseSimulator:
         if applications is not None and (username is not None or password is not None):
             raise ValueError("applications have passwords of their own: give no username and password with them")
         self._username = check_optional_text("username", username)
+        for name, usernames in {"username": [username] if username else [], "applications": applications or []}.items():
+            if any(":" in check_text(name, each) for each in usernames):
+                raise ValueError(f"{name} must not have a colon in a username: HTTP Basic cannot carry it")
         self._password = check_optional_text("password", password)
         self.applications = dict(applications or {})
         self._host, self._port, self._tls = check_text("host", host), check_integer("port", port, 0, 65535), tls

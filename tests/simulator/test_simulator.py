@@ -989,6 +989,8 @@ def test_the_messages_to_one_handset_are_found(sent: Simulator) -> None:
         {"keep": 0},
         {"keep": True},
         {"username": ""},
+        {"username": "sh:op"},
+        {"applications": {"sh:op": Application("secret")}},
         {"password": 7},
         {"now": "2026-11-02T12:00:00Z"},
         {"now": datetime(9999, 1, 1, tzinfo=UTC)},
