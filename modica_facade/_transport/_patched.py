@@ -24,7 +24,8 @@ def is_patched(*, is_async: bool) -> bool:
             continue
         if is_async:
             name, method = f"Async{name}", method.replace("handle_", "handle_async_")
-        function = getattr(getattr(module, name), method, None)
+        # Another thread may be importing it: what is not there yet is not patched.
+        function = getattr(getattr(module, name, None), method, None)
         # A wrapt proxy passes for a function in isinstance; a plain wrapper has other globals than what it wraps.
         if function is not None and (
             type(function) is not FunctionType

@@ -7,8 +7,10 @@ import asyncio
 import functools
 import pkgutil
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -521,6 +523,16 @@ def test_a_patched_method_is_noticed_and_its_restoration_too(target: str, how: s
         assert is_patched(is_async=sync_or_async.is_async)
         assert not is_patched(is_async=not sync_or_async.is_async)
     assert not is_patched(is_async=sync_or_async.is_async)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpcore"])
+def test_a_library_that_another_thread_is_importing_just_now_stops_no_send(
+    sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    with Misbehaving() as server, sync_or_async.client("app", "password", base_url=server.base_url) as modica:
+        monkeypatch.setitem(sys.modules, library, ModuleType(library))
+        modica.send("+64211234567", "Kia ora")
+    assert server.acted == 1
 
 
 def test_making_a_client_imports_neither_httpx_nor_asyncio() -> None:
