@@ -41,8 +41,20 @@ class Connection:
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Leave it alone, in a forked child."""
+        """Let it lead nowhere, in a forked child.
+
+        Two processes on one connection read each other's responses. Closing the socket object would take the parent's
+        descriptor out of the epoll instance that an event loop shares with its copy.
+        """
         self.dead = True
+        descriptor = self.sock.fileno()
+        if descriptor >= 0:
+            # Closed first: a process may have as many descriptors as it is allowed, and could open nothing.
+            os.close(descriptor)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor, inheritable=False)
+                os.close(null)
 
 
 C = TypeVar("C", bound=Connection)
@@ -111,14 +123,9 @@ _pools: weakref.WeakSet[ConnectionPool[Any]] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
-    # Two processes on one connection read each other's responses. Closing it here would take the parent's descriptor
-    # out of the epoll instance that an event loop shares with its copy: so it leads nowhere instead.
-    null = os.open(os.devnull, os.O_RDWR)
     for connection in list(_connections):
         with suppress(OSError):
-            os.dup2(null, connection.sock.fileno(), inheritable=False)
-        connection.forget()
-    os.close(null)
+            connection.forget()
     for pool in list(_pools):
         pool.forget()
 

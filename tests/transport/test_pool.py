@@ -87,6 +87,46 @@ assert os.waitpid(child, 0)[1] == 0
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("flavour", ["blocking", "async"])
+def test_a_fork_without_a_free_descriptor_takes_no_connection_along(flavour: str) -> None:
+    """The parent may have as many files open as it is allowed: nothing can be opened before something is closed."""
+    with Misbehaving() as server:
+        script = f"""
+import asyncio, os, resource
+from modica_facade import AsyncModica, Modica
+loop = asyncio.new_event_loop()
+loop.set_debug(False)  # it would report what is slow
+if {flavour == "async"}:
+    modica = AsyncModica("name", "password", base_url={server.base_url!r}, keepalive=60)
+    perform = loop.run_until_complete
+else:
+    modica = Modica("name", "password", base_url={server.base_url!r}, keepalive=60)
+    perform = lambda result: result
+perform(modica.send("+64211234567", "parent"))
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+child = os.fork()
+for descriptor in taken:
+    os.close(descriptor)
+if child == 0:
+    perform(modica.send("+64211234567", "child"))
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+perform(modica.send("+64211234567", "parent"))
+perform(modica.aclose()) if {flavour == "async"} else modica.close()
+loop.close()
+"""
+        assert run(script) == ""
+    assert [request.json["content"] for request in server.acted_on] == ["parent", "child", "parent"]
+    assert server.connections == 2
+
+
 def test_another_event_loop_starts_without_connections_and_closes_those_of_the_first() -> None:
     with Misbehaving() as server, counted(server), asyncio.Runner() as elsewhere:
         modica = AsyncModica("name", "password", base_url=server.base_url)
