@@ -24,11 +24,11 @@ from ._exchange import CONNECT_TIMEOUT, DEADLINE_PASSED, POOL_TIMEOUT, WRITE_TIM
 from ._trace import RequestTrace
 
 # Raised by httpx, by what is under it, or by the system on their behalf. Anything else interrupts and passes.
-_ERRORS: Final = (
-    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
+_IO_ERRORS: Final = (
     httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.TimeoutException,
     h11.ProtocolError, OSError,
 )  # fmt: skip
+_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, *_IO_ERRORS)
 # They can repeat a header in their text, and come again.
 _LOCAL_ERRORS: Final = (httpx.LocalProtocolError, httpcore.LocalProtocolError, h11.LocalProtocolError)
 _LASTING: Final = (*_LOCAL_ERRORS, httpx.InvalidURL, httpx.UnsupportedProtocol, ssl.SSLCertVerificationError)
@@ -68,6 +68,7 @@ class HttpxAttempt(Attempt):
 
     def interrupt(self, error: BaseException) -> None:
         """The same, and cut the frames of the HTTP client out of its traceback; those of whatever raised it stay."""
+        self._weigh(error)
         super().interrupt(error)
         if (here := error.__traceback__) is not None:
             entry = rest = here.tb_next
@@ -121,6 +122,30 @@ class HttpxAttempt(Attempt):
                 raise
             self._record(error, ours=ours)
 
+    def pass_deadline(self, error: TimeoutError) -> None:
+        """Record that the deadline passed, wherever the attempt was."""
+        self._weigh(error)
+        self.fail(DEADLINE_PASSED, timed_out=True)
+
+    def _weigh(self, error: BaseException) -> None:
+        """Drop what the trace says if httpcore did not tell of this failure.
+
+        Then it may be that of a request which a transport has made by itself, without the trace: to another host once
+        this one could not be reached, or again after a 429. What came of the first request proves nothing.
+        """
+        trace, failure = self.trace, self.trace.failure
+        trace.failure = None  # its frames hold the request
+        causes = [error]
+        while (cause := causes[-1].__cause__) is not None and cause not in causes:
+            causes.append(cause)
+        if failure in causes or any(isinstance(each, httpcore.ProxyError) for each in causes):
+            return
+        if isinstance(failure, asyncio.CancelledError) and isinstance(causes[-1], asyncio.CancelledError):
+            return
+        trace.events_seen = False
+        if any(isinstance(each, (*_IO_ERRORS, asyncio.CancelledError)) for each in causes):
+            trace.head = None
+
     def _record(self, error: Exception, *, ours: bool) -> None:
         trace = self.trace
         if isinstance(error, httpx.HTTPStatusError) and error.response.request.extensions.get("trace") in (
@@ -135,6 +160,7 @@ class HttpxAttempt(Attempt):
         # So a test library raises it, on behalf of nobody: from an I/O error, these come with that as their cause.
         mocked = all(type(each).__module__.startswith("respx.") for each in chain[1:])
         self._proven = ours and mocked and not trace.events_seen and isinstance(error, _BEFORE_SENDING)
+        self._weigh(error)
         try:
             text = "" if isinstance(error, _LOCAL_ERRORS) else self.redact(str(error))
         except Exception:  # noqa: BLE001 - it is of a class that we do not know
@@ -214,10 +240,10 @@ async def perform_async(attempt: HttpxAttempt, client: httpx.AsyncClient | None)
                 transport = httpx.AsyncHTTPTransport(**_transport_options(attempt.endpoint))
                 async with httpx.AsyncClient(transport=transport, trust_env=False) as own:
                     await _send_async(attempt, own, request)
-        except TimeoutError:
+        except TimeoutError as error:
             if not limit.expired():
                 raise
-            attempt.fail(DEADLINE_PASSED, timed_out=True)
+            attempt.pass_deadline(error)
 
 
 async def _send_async(attempt: HttpxAttempt, client: httpx.AsyncClient, request: httpx.Request) -> None:

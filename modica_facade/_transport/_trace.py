@@ -44,6 +44,7 @@ class RequestTrace:
     Attributes:
         events_seen: whether httpcore is underneath at all.
         body_started: whether the body of the request was begun, in a try that was not refused since.
+        failure: what the latest step that failed raised.
         head: of the response to the latest try.
         sockets: those of the connections made.
     """
@@ -51,6 +52,7 @@ class RequestTrace:
     def __init__(self, *, is_send: bool) -> None:
         self.events_seen = False
         self.body_started = False
+        self.failure: BaseException | None = None
         self.head: Head | None = None
         self.sockets: list[socket.socket] = []
         self._is_send = is_send
@@ -62,6 +64,8 @@ class RequestTrace:
             self.sockets.append(info["return_value"].get_extra_info("socket"))
             return
         step, _, state = event.rpartition(".")
+        if state == "failed":
+            self.failure = info.get("exception")
         request = info.get("request")
         if request is not None and request.method == b"CONNECT":
             return

@@ -8,6 +8,7 @@ import functools
 import pkgutil
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,7 @@ import wrapt
 from httpx_aiohttp import AiohttpTransport
 
 from modica_facade import (
+    AsyncModica,
     AuthenticationError,
     ConfigurationError,
     GatewayError,
@@ -47,6 +49,8 @@ from .test_pool import run
 
 NUMBER = "+64211234567"
 ONCE = RetryPolicy(attempts=1)
+REFUSED = "http://127.0.0.1:9/rest/gateway"
+"""Nothing listens there (port of the discard service)."""
 
 
 def emitted(source: Path) -> Iterator[str]:
@@ -284,6 +288,106 @@ def test_the_head_of_an_earlier_try_is_not_the_outcome_of_the_last(sync_or_async
         outcome = end_of_one_send(sync_or_async, client(sync_or_async, transport=again), server.base_url)
     assert type(outcome) is OutcomeUnknownError
     assert server.acted == 1
+
+
+class Elsewhere(httpx.BaseTransport):
+    """A transport that makes a second request of its own, without the extensions of the first."""
+
+    def __init__(self, url: str, statuses: set[int]) -> None:
+        self._inner = httpx.HTTPTransport()
+        self._url = url
+        self._statuses = statuses
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            answer = self._inner.handle_request(request)
+            if answer.status_code not in self._statuses:
+                return answer
+            answer.close()
+        except httpx.ConnectError:
+            pass
+        again = httpx.Request(request.method, self._url, headers=request.headers, content=request.content)
+        return self._inner.handle_request(again)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class ElsewhereAsync(httpx.AsyncBaseTransport):
+    def __init__(self, url: str, statuses: set[int]) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self._url = url
+        self._statuses = statuses
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            answer = await self._inner.handle_async_request(request)
+            if answer.status_code not in self._statuses:
+                return answer
+            await answer.aclose()
+        except httpx.ConnectError:
+            pass
+        again = httpx.Request(request.method, self._url, headers=request.headers, content=request.content)
+        return await self._inner.handle_async_request(again)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def act_only(peer: Peer) -> None:
+    if (request := peer.request()) is not None:
+        peer.act(request)
+
+
+@pytest.mark.parametrize("first", ["cannot be reached", "says 429"])
+def test_what_became_of_a_request_proves_nothing_of_another_without_a_trace(sync_or_async: Flavour, first: str) -> None:
+    """The trace tells of a refused connection or a 429; the request that was acted on has none."""
+    kind = ElsewhereAsync if sync_or_async.is_async else Elsewhere
+    with Misbehaving(act_only) as server, Misbehaving(answering(response(429))) as limited:
+        transport = kind(f"{server.base_url}/messages", {429})
+        base_url = limited.base_url if first == "says 429" else REFUSED
+        outcome = end_of_one_send(sync_or_async, client(sync_or_async, transport=transport), base_url)
+    assert type(outcome) is OutcomeUnknownError
+    assert server.acted == 1
+
+
+@pytest.mark.parametrize("first", ["cannot be reached", "says 429"])
+def test_a_deadline_or_a_cancellation_proves_nothing_of_a_request_without_a_trace(first: str) -> None:
+    acted = threading.Semaphore(0)
+
+    def act(peer: Peer) -> None:
+        act_only(peer)
+        acted.release()
+        peer.stall()
+
+    async def end_of_send(modica: AsyncModica) -> BaseException | None:
+        try:
+            await modica.send(NUMBER, "Kia ora", reference="order-42")
+        except BaseException as error:
+            return error
+        return None
+
+    async def interrupted(base_url: str, url: str) -> list[BaseException | None]:
+        loop = asyncio.get_running_loop()
+        async with httpx.AsyncClient(transport=ElsewhereAsync(url, {429})) as http_client:
+            modica = AsyncModica("name", "password", base_url=base_url, http_client=http_client)
+            sends = [asyncio.create_task(end_of_send(modica)) for _ in range(2)]
+            for _ in sends:
+                await asyncio.to_thread(acted.acquire)
+            sends[0].cancel()
+            await asyncio.wait(sends[:1])
+            # For the other the deadline comes now: the clock of the event loop is put forward.
+            with mock.patch.object(loop, "time", return_value=loop.time() + 100):
+                return await asyncio.gather(*sends)
+
+    with Misbehaving(act) as server, Misbehaving(answering(response(429))) as limited:
+        base_url = limited.base_url if first == "says 429" else REFUSED
+        cancelled, late = asyncio.run(interrupted(base_url, f"{server.base_url}/messages"))
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert any("may have gone out" in note for note in cancelled.__notes__)
+    assert isinstance(late, OutcomeUnknownError)
+    assert late.timed_out
+    assert server.acted == 2
 
 
 @pytest.mark.parametrize("status", [500, 503, 408])
