@@ -6,6 +6,8 @@ import asyncio
 import base64
 import contextlib
 import copy
+import html
+import json
 import logging
 import pickle
 import signal
@@ -13,6 +15,7 @@ import ssl
 import threading
 import traceback
 import types
+import urllib.parse
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from modica_facade import (
     AsyncModicaV2,
     BroadcastInterruptedError,
     ConfigurationError,
+    InvalidAttributeError,
     Modica,
     ModicaError,
     ModicaV2,
@@ -187,6 +191,34 @@ def test_no_error_shows_the_password(
 
 def _an_id(kind: Any) -> str:
     return "7" if kind[0] is Modica else "00000000-0000-4000-8000-000000000007"
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        lambda text: json.dumps(text)[1:-1].replace("/", r"\/").replace("+", r"\u002B"),
+        lambda text: json.dumps(text)[1:-1].replace("/", r"\u002f").replace('\\"', r"\u0022"),
+        html.escape,
+        lambda text: html.escape(text).replace("/", "&#x2F;").replace("+", "&#43;").replace("=", "&#61;"),
+        urllib.parse.quote,
+    ],
+    ids=["PHP, .NET", "other JSON", "HTML", "strict HTML", "URL"],
+)
+@pytest.mark.parametrize("password", ['can"ary>>pass??wörd~', "canary-\N{SNAKE}-<&>"])
+def test_no_escape_hides_the_password_from_us(
+    sync_or_async: Flavour, escape: Callable[[str], str], password: str
+) -> None:
+    """What a page says is read as JSON later, which would restore it."""
+    token = base64.b64encode(f"name:{password}".encode()).decode()
+    body = f'{{"error": "invalid_attrib", "error-desc": "{escape(token)} {escape(password)}"}}'
+    with (
+        Misbehaving(answering(response(400, body, {"Content-Type": "application/json"}))) as server,
+        sync_or_async.client("name", password, base_url=server.base_url) as modica,
+    ):
+        error = caught(lambda: modica.send(NUMBER, CONTENT))
+    assert isinstance(error, InvalidAttributeError)
+    assert error.descriptions == ("[redacted] [redacted]",)
+    assert error.body == '{"error": "invalid_attrib", "error-desc": "[redacted] [redacted]"}'
 
 
 def test_no_bulk_error_shows_the_password(sync_or_async: Flavour, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import ipaddress
 import os
 import re
@@ -49,9 +50,31 @@ def _patterns(*credentials: tuple[bytes, bytes]) -> dict[str, Any]:
     tokens = [base64.b64encode(username + b":" + password) for username, password in credentials]
     passwords = [password for _, password in credentials if len(password) >= 6]
     return {
-        "tokens": re.compile(b"|".join(map(re.escape, tokens))),
-        "passwords": re.compile(b"|".join(map(re.escape, tokens + passwords))),
+        "tokens": re.compile(b"|".join(map(_echo, tokens))),
+        "passwords": re.compile(b"|".join(map(_echo, tokens + passwords))),
     }
+
+
+def _echo(secret: bytes) -> bytes:
+    """A pattern for a secret in a peer's page: as it is, or with what JSON, HTML and URLs escape.
+
+    Many JSON libraries escape / or +, which are in most tokens: reading the page as JSON would restore the token.
+    """
+    forms: list[bytes] = []
+    for character in secret.decode("utf-8", "surrogateescape"):
+        plain = character.encode("utf-8", "surrogateescape")
+        if plain.isalnum():
+            forms.append(plain)
+            continue
+        code, utf16 = ord(character), character.encode("utf-16-be", "surrogatepass")
+        json_escape = b"".join(rb"\\u%02x%02x" % pair for pair in zip(utf16[::2], utf16[1::2], strict=True))
+        percent = b"".join(b"%%%02x" % byte for byte in plain)
+        named = re.escape(html.escape(character).encode("utf-8", "surrogateescape"))
+        literal = re.escape(plain)
+        forms.append(
+            rb"(?i:%b|\\%b|%b|%b|%b|&#x0*%x;|&#0*%d;)" % (literal, literal, json_escape, percent, named, code, code)
+        )
+    return b"".join(forms)
 
 
 class Endpoint:
