@@ -259,6 +259,8 @@ class Control:
                 if text:
                     await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
                     text = ""
+                    # Sending need not wait for anything: where events never end, nobody else would have a turn.
+                    await asyncio.sleep(0)
                 elif not await news.wait(_PING_SECONDS):
                     text = ": ping\n\n"
 

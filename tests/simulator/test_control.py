@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -767,3 +768,26 @@ def test_who_leaves_while_waiting_for_a_message_is_forgotten(sim: Simulator) -> 
     while sim.events._listeners and time.monotonic() < deadline:
         pass
     assert not sim.events._listeners
+
+
+def test_a_stream_whose_events_never_end_lets_others_have_their_turn(sim: Simulator) -> None:
+    sent = 0
+
+    async def send(_: object) -> None:
+        nonlocal sent
+        sent += 1
+        assert sent < 1000, "the client has left, and nobody noticed"
+        sim.receive(NUMBER, "One more")
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.request"} if not sent else {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/_modica/v1/events",
+        "query_string": b"since=0",
+    }
+    asyncio.run(sim._app({**scope, "headers": [(b"host", b"localhost")]}, receive, send))
+    assert sent > 1
