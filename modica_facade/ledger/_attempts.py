@@ -122,7 +122,8 @@ def make_request(client: Any, *, claim: Claim, left: timedelta) -> Any:
     """The one request of a claim; it may take what is left of the campaign's time."""
     if left is not timedelta.max:
         retry = getattr(client, "_retry", None) or RetryPolicy()
-        deadline = min(retry.deadline, left.total_seconds())
+        # A policy takes no deadline below a millisecond.
+        deadline = max(0.001, min(retry.deadline, left.total_seconds()))
         client = client.with_options(retry=evolve(retry, deadline=deadline))
     if claim.is_broadcast:
         return client.broadcast(list(claim.ids), claim.content, reference=claim.label, **claim.options)

@@ -235,7 +235,10 @@ def test_v1_is_told_when_to_give_up(ledger: Any, modica: Any, make_modica: Make,
     assert b"expires" not in simulator.requests[1].body
 
 
-def test_the_deadline_of_a_request_ends_with_the_campaign(blocking: Ledger, simulator: Simulator) -> None:
+@pytest.mark.parametrize(("left", "deadline"), [(20, 20), (0.0005, 0.001)])
+def test_the_deadline_of_a_request_ends_with_the_campaign(
+    blocking: Ledger, simulator: Simulator, left: float, deadline: float
+) -> None:
     seen: list[float] = []
 
     class Looking(Modica):
@@ -247,11 +250,11 @@ def test_the_deadline_of_a_request_ends_with_the_campaign(blocking: Ledger, simu
     campaign = blocking.campaign("news-9", "Kia ora", latest=latest)
     campaign.add(numbers(1))
     campaign.start()
-    blocking._database.now = lambda: latest - timedelta(seconds=20)
+    blocking._database.now = lambda: latest - timedelta(seconds=left)
     with Looking("u", "p", base_url=simulator.base_url) as looking:
         blocking.work(looking, campaign="news-9")
         assert looking._retry.deadline == 90
-    assert seen == [20]
+    assert seen == [deadline]
 
 
 def test_nothing_is_claimed_outside_hours(ledger: Any, modica: Any) -> None:
