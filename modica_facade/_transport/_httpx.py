@@ -148,10 +148,7 @@ class HttpxAttempt(Attempt):
 
     def _record(self, error: Exception, *, ours: bool) -> None:
         trace = self.trace
-        if isinstance(error, httpx.HTTPStatusError) and error.response.request.extensions.get("trace") in (
-            trace,
-            trace.listen,
-        ):
+        if isinstance(error, httpx.HTTPStatusError) and _asked(error.response) in (trace, trace.listen):
             # A hook has looked at the status: the response is the outcome, as far as it was read.
             if not self.take(error.response):
                 self.fail("its body was not read")
@@ -172,6 +169,14 @@ class HttpxAttempt(Attempt):
             timed_out=isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError),
             retryable=not any(isinstance(each, _LASTING) for each in chain),
         )
+
+
+def _asked(response: httpx.Response) -> object:
+    """The trace of the request that was answered; None: the response was made by hand."""
+    try:
+        return response.request.extensions.get("trace")
+    except RuntimeError:
+        return None
 
 
 def _chain(error: BaseException) -> list[BaseException]:

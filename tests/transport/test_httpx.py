@@ -545,6 +545,20 @@ def test_a_hook_that_raises_for_the_status_changes_nothing(
         assert outcome.descriptions == ("destination is not a number",)
 
 
+def test_a_status_that_a_hook_makes_up_does_not_hide_the_id(sync_or_async: Flavour) -> None:
+    def refuse(answer: httpx.Response) -> None:
+        raise httpx.HTTPStatusError("made up", request=answer.request, response=httpx.Response(400))
+
+    async def refuse_async(answer: httpx.Response) -> None:
+        refuse(answer)
+
+    hooks = {"response": [refuse_async if sync_or_async.is_async else refuse]}
+    with Misbehaving() as server:
+        outcome = end_of_one_send(sync_or_async, client(sync_or_async, event_hooks=hooks), server.base_url)
+    assert getattr(outcome, "id", outcome) == str(ID)
+    assert server.acted == 1
+
+
 def test_a_status_of_something_else_that_a_hook_asked_is_not_ours(sync_or_async: Flavour) -> None:
     """The hook reports to another service, and that says 401."""
 
