@@ -458,6 +458,9 @@ class Database:
             self._release(transaction)
 
     def _discard(self, connection: Any) -> None:
+        # SQLite would not let go of the file while anybody refers to a cursor, as the frames of an exception do.
+        with contextlib.suppress(self.dialect.error):
+            connection.rollback()
         with contextlib.suppress(self.dialect.error):
             connection.close()
 

@@ -271,6 +271,22 @@ def test_a_full_disk_sends_nothing(tmp_path: Path, unreachable: Modica) -> None:
             ledger.send(unreachable, NUMBER, "Kia ora", reference="x" * 100_000)
 
 
+def test_a_failed_transaction_lets_go_of_the_file_while_its_error_is_kept(
+    tmp_path: Path, modica: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frames of the error refer to the cursor: SQLite takes a connection with one for not wholly closed."""
+    monkeypatch.setattr(_database, "BUSY_TIMEOUT", 0.0)
+    with Ledger(tmp_path / "sms.db") as ledger, Ledger(tmp_path / "sms.db") as other:
+        ledger.migrate()
+        with ledger._database.transaction() as idle:
+            ((pages,),) = idle.run("PRAGMA page_count")
+            idle.run(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(NotSentError) as kept:
+            ledger.send(modica, NUMBER, "Kia ora", reference="o" * 100_000)
+        assert kept.tb is not None
+        assert other.send(modica, NUMBER, "Kia ora", reference="order-42").state == "submitted"
+
+
 @pytest.mark.parametrize(
     ("path", "match"), [("no/such/folder/sms.db", "check that the folder exists"), (__file__, "not an SQLite database")]
 )
