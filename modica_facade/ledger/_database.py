@@ -125,8 +125,15 @@ class Sqlite:
         connection = sqlite3.connect(
             self._path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
         )
-        # Readers do not wait for writers, and a settling costs no fsync.
-        connection.execute("PRAGMA journal_mode = WAL")
+        try:
+            # Readers do not wait for writers, and a settling costs no fsync.
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Where two begin with a new file, this does not wait as every other statement does. The mode is the file's:
+            # it is enough that one of them sets it.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                connection.close()
+                raise
         return connection
 
     def begin(self, connection: Any, mode: Mode) -> None:

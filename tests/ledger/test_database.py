@@ -60,6 +60,23 @@ def test_two_processes_may_migrate_at_once(url: str) -> None:
         assert ledger.counts()["queued"] == 0
 
 
+def test_a_new_file_that_another_process_is_at_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set the journal mode SQLite may need a lock that it does not wait for; a transaction waits."""
+    monkeypatch.setattr(_database, "BUSY_TIMEOUT", 0.0)
+    other = sqlite3.connect(tmp_path / "sms.db", isolation_level=None)
+    begin = _database.Sqlite.begin
+
+    def begin_after_the_other(dialect: _database.Sqlite, connection: Any, mode: _database.Mode) -> None:
+        other.close()
+        begin(dialect, connection, mode)
+
+    monkeypatch.setattr(_database.Sqlite, "begin", begin_after_the_other)
+    other.execute("BEGIN EXCLUSIVE")
+    with Ledger(tmp_path / "sms.db") as ledger:
+        ledger.migrate()
+        assert ledger.counts()["queued"] == 0
+
+
 def test_every_call_on_an_empty_database_says_what_to_do(url: str, modica: Modica) -> None:
     ledger = Ledger(url)
     calls: list[Callable[[], object]] = [
