@@ -330,6 +330,10 @@ def cancel(database: Database, *, reference: str | None, destination: str | None
     """Cancel what is queued; how many rows."""
     if (reference is None) is (destination is None):
         raise InvalidRequestError("give either reference or destination to cancel", field="reference")
+    if reference is not None:
+        text("reference", reference)
+    if destination is not None:
+        text("destination", destination)
     now = database.now()
     with database.transaction() as transaction:
         if reference is not None:
@@ -344,9 +348,11 @@ def cancel(database: Database, *, reference: str | None, destination: str | None
 
 
 def _find(transaction: Transaction, reference: str, destination: str | None) -> Row | None:
+    text("reference", reference)
     if destination is None:
         records = transaction.run(sql.FIND, reference=reference)
     else:
+        text("destination", destination)
         records = transaction.run(sql.FIND_RECIPIENT, label=reference, destination=destination)
         records = records or [
             each

@@ -246,6 +246,20 @@ def test_cancel_wants_one_of_both(ledger: Any, arguments: dict[str, str]) -> Non
         ledger.cancel(**arguments)
 
 
+@pytest.mark.parametrize("reference", ["order-\ud83d", "order-\0", "", 7])
+def test_what_no_database_keeps_is_refused_wherever_it_is_asked_for(ledger: Any, reference: Any) -> None:
+    for ask in (
+        lambda: ledger.entry(reference),
+        lambda: ledger.entry("order-1", destination=reference),
+        lambda: ledger.settle(reference, sent=True),
+        lambda: ledger.cancel(reference=reference),
+        lambda: ledger.cancel(destination=reference),
+    ):
+        with pytest.raises(InvalidRequestError) as error:
+            ask()
+        assert error.value.field in ("reference", "destination")
+
+
 def open_connection(url: str) -> Any:
     if url.startswith("postgresql"):
         return psycopg.connect(url, row_factory=psycopg.rows.dict_row)
