@@ -23,7 +23,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 import trustme
@@ -321,12 +321,15 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def connecting(request: httpx.Request) -> None:
-    """Say so as httpcore does: without its events nothing proves that a request was not sent."""
-    told = request.extensions["trace"]("connection.connect_tcp.started", {})
-    if told is not None:
-        with contextlib.suppress(StopIteration):
-            told.send(None)
+def fail_to_connect(request: httpx.Request, error: httpx.ConnectError) -> NoReturn:
+    """Raise it as httpx over httpcore does: without the events and the cause nothing proves that nothing was sent."""
+    failure = OSError(str(error))
+    for state, info in (("started", {}), ("failed", {"exception": failure})):
+        told = request.extensions["trace"](f"connection.connect_tcp.{state}", info)
+        if told is not None:
+            with contextlib.suppress(StopIteration):
+                told.send(None)
+    raise error from failure
 
 
 def full_backlogs(count: int) -> tuple[int, list[str], list[socket.socket]]:

@@ -52,7 +52,7 @@ from modica_facade import (
 from modica_facade._bulk import Batch, Bulk
 
 from .conftest import Flavour
-from .misbehaving import connecting
+from .misbehaving import fail_to_connect
 from .support.alarms import Alarm, Points
 
 V1, V2 = (Modica, AsyncModica), (ModicaV2, AsyncModicaV2)
@@ -92,8 +92,7 @@ class Gateway:
             if word in {"alarm", "late alarm"}:
                 raise Alarm
             if word == "unreachable":
-                connecting(request)
-                raise httpx.ConnectError("no route")
+                fail_to_connect(request, httpx.ConnectError("no route"))
             if word in {"lost", "unread"}:
                 raise httpx.ReadError("reset")
             status = {"refused": 400, "unauthorised": 401, "busy": 429, "away": 502, "down": 500}.get(word)

@@ -35,7 +35,7 @@ from modica_facade import (
 from modica_facade.simulator import Simulator
 
 from .conftest import NOW, Flavour
-from .misbehaving import connecting
+from .misbehaving import fail_to_connect
 
 V1 = (Modica, AsyncModica)
 V2 = (ModicaV2, AsyncModicaV2)
@@ -281,9 +281,9 @@ class TestRepeats:
         def answer(request: httpx.Request) -> httpx.Response:
             bodies.append(request.content)
             status = next(answers)
+            if isinstance(status, httpx.ConnectError):
+                fail_to_connect(request, status)
             if isinstance(status, Exception):
-                if isinstance(status, httpx.ConnectError):
-                    connecting(request)
                 raise status
             if status == 201:
                 return httpx.Response(201, json=[1])
