@@ -78,7 +78,7 @@ crash-test: .venv/.installed  ## kill 1,000 processes that use the ledger, on ea
 bench-ledger: .venv/.installed  ## what the ledger costs and how fast it works, up to a million recipients (SIZE=... recipients)
 	@$(BIN)/python scripts/bench_ledger.py $(if $(SIZE),--size $(SIZE))
 
-bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (four minutes; writes bench.json)
+bench: .venv/.installed  ## what the facade costs, as ratios to what it stands on (seven minutes; writes bench.json)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@$(BIN)/python scripts/bench.py
 
