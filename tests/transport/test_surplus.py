@@ -168,15 +168,15 @@ def test_session_tickets_are_not_answers(name: str, trusted: trustme.CA, monkeyp
     assert server.connections == 1
 
 
+# Not with uvloop: a fork shares the ring of io_uring by which libuv registers descriptors, and libuv aborts either.
 @pytest.mark.slow
-@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
-def test_a_forked_child_that_only_runs_the_loop_takes_nothing_from_its_parent(loops: str) -> None:
+def test_a_forked_child_that_only_runs_the_loop_takes_nothing_from_its_parent() -> None:
     with Misbehaving(serve) as server:
         script = f"""
-import asyncio, logging, os, signal, {loops}
+import asyncio, logging, os
 from modica_facade import AsyncModica
 logging.disable()
-loop = {loops}.new_event_loop()
+loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 modica = AsyncModica("name", "password", base_url={server.base_url!r}, keepalive=60)
 def send(reference):
@@ -184,7 +184,6 @@ def send(reference):
 assert send(1) == "1"
 begin, go = os.pipe()
 if (child := os.fork()) == 0:
-    os.close(2)
     loop.run_until_complete(asyncio.sleep(0.05))
     os.write(go, b"x")
     loop.run_until_complete(asyncio.sleep(0.1))
@@ -193,12 +192,10 @@ os.close(go)
 os.read(begin, 1)
 for reference in range(2, 20):
     assert send(reference) == str(reference)
-ended = os.waitpid(child, 0)[1]
-# libuv may abort the child by itself: a fork shares the ring of io_uring by which it registers descriptors.
-assert ended == 0 or ("{loops}" == "uvloop" and os.WTERMSIG(ended) == signal.SIGABRT), ended
+assert os.waitpid(child, 0)[1] == 0
 assert send(20) == "20"
 loop.run_until_complete(modica.aclose())
 loop.close()
 """
         assert run(script) == ""
-    assert server.connections == 2 or (loops == "uvloop" and server.connections == 1)
+    assert server.connections == 2
