@@ -32,11 +32,12 @@ class Points:
     def watched(self) -> Iterator[None]:
         """In this thread, for the code that is run inside."""
         sys._getframe().f_trace_opcodes = True  # Python 3.12 looks at it when tracing begins
+        before = sys.gettrace()  # a debugger's, or what counts the lines
         sys.settrace(self._enter)
         try:
             yield
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
             self._before.clear()
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
