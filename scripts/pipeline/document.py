@@ -135,6 +135,10 @@ def as_text(value: Any) -> str:
 _JSON_SCALAR = re.compile(r"null|true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 
 
+# libyaml's where PyYAML was built with it: a large document takes a tenth of the time.
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
 class _Dumper(yaml.SafeDumper):
     """Block style, lists indented under their key, nothing shared."""
 
@@ -152,7 +156,7 @@ def parse(data: bytes, name: str) -> Document:
         if text.lstrip().startswith("{"):
             document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         else:
-            document = _plain(yaml.compose(text, Loader=yaml.BaseLoader), set())
+            document = _read_yaml(text)
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SpecError(f"{name}{line}", f"not YAML that is read here: {error.problem}") from error
@@ -174,29 +178,44 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-def _plain(node: yaml.Node | None, seen: set[int]) -> Any:
-    """Turn a YAML node into what JSON could say, and refuse what it could not: tags, aliases, a key twice."""
-    if node is None:
+def _read_yaml(text: str) -> Any:
+    # Events, not nodes: PyYAML's fast composer recurses in C, where a deep enough document ends the process.
+    events: Iterator[Any] = iter(yaml.parse(text, Loader=_Loader))
+    next(events)  # the stream begins
+    if isinstance(next(events), yaml.StreamEndEvent):
         return None
-    if id(node) in seen or node.tag not in _PLAIN_TAGS:
-        raise yaml.MarkedYAMLError(problem="an alias or a tag: write the value out", problem_mark=node.start_mark)
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
+    value = _plain(next(events), events)
+    next(events)  # the document ends
+    after = next(events)
+    if not isinstance(after, yaml.StreamEndEvent):
+        raise yaml.MarkedYAMLError(problem="another document follows", problem_mark=after.start_mark)
+    return value
+
+
+def _plain(event: Any, events: Iterator[Any]) -> Any:
+    """Turn the events of a YAML node into what JSON could say, and refuse the rest: tags, aliases, a key twice."""
+    if isinstance(event, yaml.AliasEvent) or event.tag not in _PLAIN_TAGS:
+        raise yaml.MarkedYAMLError(problem="an alias or a tag: write the value out", problem_mark=event.start_mark)
+    if isinstance(event, yaml.MappingStartEvent):
         result: Document = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.value in result:
+        while not isinstance(key := next(events), yaml.MappingEndEvent):
+            if not isinstance(key, yaml.ScalarEvent) or key.value in result:
                 raise yaml.MarkedYAMLError(problem="a key is not text, or is there twice", problem_mark=key.start_mark)
-            result[key.value] = _plain(value, seen)
+            result[key.value] = _plain(next(events), events)
         return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, seen) for item in node.value]
-    plain = isinstance(node, yaml.ScalarNode) and node.style is None
-    if plain and node.value in ("", "~"):
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Any] = []
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(_plain(item, events))
+        return items
+    plain = event.tag is None and not event.style
+    if plain and event.value in ("", "~"):
         return None
-    return json.loads(node.value) if plain and _JSON_SCALAR.fullmatch(node.value) else node.value
+    return json.loads(event.value) if plain and _JSON_SCALAR.fullmatch(event.value) else event.value
 
 
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
+# What is written out anyway; "!" is text whatever it looks like.
+_PLAIN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))}
 
 
 def dump(document: Document) -> str:

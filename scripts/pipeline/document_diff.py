@@ -111,6 +111,8 @@ def _names(old: Document, new: Document, schemas: SchemaComparison) -> Iterator[
 
 
 def _equal(one: Any, other: Any, schemas: SchemaComparison, *, is_schema: bool, path: str) -> bool:
+    if schemas.old_shapes.own(one) == schemas.new_shapes.own(other):
+        return True
     shape = schemas.old_shapes.of(one)
     if shape is not None or not is_schema:
         return shape == schemas.new_shapes.of(other) and (shape is not None or one == other)

@@ -16,7 +16,7 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import evolve, field, frozen
 
@@ -145,15 +145,19 @@ class Shapes:
                 else:
                     waiting.append(reference)
 
-    def _hash(self, node: Any, *, names: bool) -> str | None:
+    def own(self, value: Any) -> str | None:
+        """The hash of a value with its references as they stand: what leads back to itself has one too."""
+        return self._hash(value, names=False, following=False)
+
+    def _hash(self, node: Any, *, names: bool, following: bool = True) -> str | None:
         if isinstance(node, dict) and isinstance(node.get("$ref"), str) and not names:
-            return self._known[node["$ref"]]
+            return self._known[node["$ref"]] if following else node["$ref"]
         if isinstance(node, list):
-            parts: list[Any] = [self._hash(item, names=False) for item in node]
+            parts: list[Any] = [self._hash(item, names=False, following=following) for item in node]
         elif isinstance(node, dict):
             parts = [
                 None
-                if (inner := self._hash(node[key], names=below(node, key, names=names))) is None
+                if (inner := self._hash(node[key], names=below(node, key, names=names), following=following)) is None
                 else f"{key}:{inner}"
                 for key in node
                 if names or not is_annotation(key)
@@ -326,6 +330,12 @@ def _both(key: str, one: Node, other: Node) -> Node:
 _Key = tuple[tuple[str, ...], tuple[str, ...], Direction]
 
 
+def _same_component(key: _Key) -> bool:
+    """Are these two schemas what both documents call by one name?"""
+    old, new, _ = key
+    return old == new and len(old) == 1 and old[0].startswith("#/components/schemas/") and old[0].count("/") == 3
+
+
 @frozen
 class _Pair:
     """Two schemas compared: what separates them, and the pairs inside them, each with the field it is in."""
@@ -361,8 +371,18 @@ class SchemaComparison:
                 waiting.append((_joined(inside, step), named or step.strip("[]"), inner))
 
     def differ(self, old: Node, new: Node) -> bool:
-        """Does anything separate two schemas, in either direction?"""
-        return any(True for direction in ("request", "response") for _ in self.compare(old, new, Location(), direction))
+        """Does anything separate two schemas, in either direction, other than in components they refer to?"""
+        waiting = [self._key((old,), (new,), direction) for direction in get_args(Direction)]
+        seen = set()
+        while waiting:
+            key = waiting.pop()
+            if key not in seen:
+                seen.add(key)
+                pair = self._pair(key)
+                if pair.changes:
+                    return True
+                waiting += (inner for _, inner in pair.inside if not _same_component(inner))
+        return False
 
     def _key(self, old: Nodes, new: Nodes, direction: Direction) -> _Key:
         key: _Key = (tuple(node.path for node in old), tuple(node.path for node in new), direction)
