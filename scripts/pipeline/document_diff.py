@@ -219,7 +219,8 @@ def _security(old: Node, new: Node, location: Location) -> Iterator[Change]:
     rating = Rating.COMPATIBLE if used <= offered else Rating.BREAKING
     what = f"credentials {_list(map(_way, before))} are now {_list(map(_way, after))}"
     path = at(new.path, "security") if "security" in new.names else "#/security"
-    yield Change(rating, path, "security", what, (location,))
+    # Whose credentials: in a callback the gateway shows them, and the receiver checks.
+    yield Change(rating, path, "callback-security" if location.part else "security", what, (location,))
 
 
 def _ways(operation: Node, *, own_only: bool) -> set[_Way]:

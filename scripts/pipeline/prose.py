@@ -99,6 +99,11 @@ def restate(theirs: Document, ours: Document) -> Document:
     """
     result: Document = _restate(theirs, ours, "", names=False)
     result["info"].setdefault("title", "Modica")
+    if "swagger" in result:
+        # What ours may say of a path, when it was published as OpenAPI.
+        for item in result["paths"].values():
+            item.pop("summary", None)
+            item.pop("description", None)
     if "host" in result:
         result["host"] = urlsplit(canonical_address(f"{result['schemes'][0]}://{result['host']}")).netloc
     for server in result.get("servers", []):

@@ -60,6 +60,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "nothing: we send application/json and ask for what we read",
     ),
     "security": ("the facade shows HTTP Basic credentials: ask the vendor what it wants now", "nothing"),
+    "callback-security": (
+        "the receiver checks HTTP Basic credentials or none: ask the vendor what it shows now, and tell users",
+        "nothing",
+    ),
     "deprecated": ("", "find out what replaces it, and tell users in the docstring"),
     "name": ("", "nothing on the wire; overlay targets that use the old name must follow"),
     "idle": ("", "nothing: no operation uses it"),

@@ -120,9 +120,12 @@ def detect(
             "title": len(title),
             "server address": float(bool(servers(new) & servers(document))),
         }
-    if name:
-        return next(api for api in APIS if api.name == name), ""
     best, *others = sorted(signs, key=lambda api: -sum(signs[api].values()))
+    if name:
+        given = next(api for api in known if api.name == name)
+        for_best = [sign for sign in signs[best] if signs[best][sign] > signs[given][sign]]
+        doubt = f"Taken for {name} as API= says, although its {' and '.join(for_best)} is that of {best.name}."
+        return given, doubt if for_best and sum(signs[best].values()) > sum(signs[given].values()) else ""
     # Any document may bear a title.
     unknown = signs[best]["operations"] == signs[best]["server address"] == 0
     if unknown or sum(signs[best].values()) == sum(signs[others[0]].values()):

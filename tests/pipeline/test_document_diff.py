@@ -187,6 +187,16 @@ def test_a_schema_that_makes_no_sense_is_refused(schemas: dict[str, Any], messag
         update_spec.examine(written(document, tmp_path), OPENAPI)
 
 
+def test_other_credentials_in_a_callback_are_the_receivers_to_check(tmp_path: Path) -> None:
+    found = examined(tmp_path, V2, put(f"{CALLBACK} > security", [{"GatewayAuthorizer": []}]))
+    [todo] = [report.advice("sms-v2", change) for change in found.changes if "credentials" in change.what]
+    assert todo.startswith("the receiver checks HTTP Basic credentials")
+    found = examined(tmp_path, V2, put("security", []))
+    assert {report.advice("sms-v2", change) for change in found.changes if "credentials" in change.what} == {
+        report.ADVICE["security"][0]
+    }
+
+
 def test_a_field_that_goes_and_was_never_offered_needs_nothing(tmp_path: Path) -> None:
     found = examined(tmp_path, V2, drop("paths > /openapi.yaml"))
     assert [report.advice("sms-v2", change) for change in found.changes] == [report.ADVICE["operation-gone"][0]]

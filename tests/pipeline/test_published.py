@@ -490,3 +490,9 @@ def test_a_generated_client_has_no_time_out_and_sends_naive_dates_without_an_off
         assert http.timeout == httpx.Timeout(None)
     naive = datetime(2026, 12, 1, 9)  # noqa: DTZ001 - a date without a zone is what is tried
     assert NewMessage("+64211234567", "Kia ora", scheduled=naive).to_dict()["scheduled"] == "2026-12-01T09:00:00"
+
+
+def test_a_generated_client_sends_what_is_over_every_limit() -> None:
+    with low_level(201, json=[1]) as client:
+        message = NewMessage(destination="not a number", content="x" * 100_000, mask="x" * 1000, sms_class=99)
+        assert send_message.sync_detailed(client=client, body=message).parsed == [1]

@@ -536,10 +536,21 @@ def test_a_document_is_known_by_what_it_says_of_itself(
     assert "API=..." in found.doubt or not doubt
 
 
-def test_the_caller_overrules_which_service_it_is(workspace: Path, tmp_path: Path, update: Any) -> None:
-    code, out, _ = update("--diff", "--api", "gateway-v1", written(published(V2), tmp_path))
+@pytest.mark.parametrize(("document", "api"), [(V2, "gateway-v1"), (V1, "sms-v2")])
+def test_the_caller_overrules_which_service_it_is(
+    workspace: Path, tmp_path: Path, update: Any, document: str, api: str
+) -> None:
+    code, out, _ = update("--diff", "--api", api, written(published(document), tmp_path))
     assert code == 1
-    assert out.startswith("## gateway-v1, ")
+    assert out.startswith(f"## {api}, ")
+    other = {"gateway-v1": "sms-v2", "sms-v2": "gateway-v1"}[api]
+    assert f"Taken for {api} as API= says, although its operations" in out
+    assert f"is that of {other}." in out
+    assert "unknown here" not in out
+
+
+def test_the_caller_need_not_overrule_what_is_plain(tmp_path: Path) -> None:
+    assert update_spec.examine(written(published(V1), tmp_path), OPENAPI, "gateway-v1").report.doubt == ""
 
 
 @pytest.mark.slow
