@@ -83,6 +83,21 @@ def resolve(reference: str, document: Document) -> Any:
     return node
 
 
+def reached(document: Document) -> set[str]:
+    """The components that operations use, directly or not."""
+    found: set[str] = set()
+    waiting: list[Any] = [document.get("paths", {})]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+            if reference not in found:
+                found.add(reference)
+                waiting.append(resolve(reference, document))
+        elif isinstance(node, (dict, list)):
+            waiting += node.values() if isinstance(node, dict) else node
+    return found
+
+
 def is_annotation(key: str) -> bool:
     """Is this keyword for people, not for validation? Of the extensions, x-nullable alone says something of values."""
     return key in _ANNOTATIONS or (key.startswith("x-") and key != "x-nullable")

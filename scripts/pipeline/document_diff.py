@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from .apis import canonical_address
-from .document import METHODS, Document, at, is_annotation, operation_name, resolve, wire_path
+from .document import METHODS, Document, at, is_annotation, operation_name, reached, wire_path
 from .prose import reworded
 from .schema_diff import (
     Change,
@@ -88,7 +88,7 @@ def _list(values: Iterable[object]) -> str:
 
 def _names(old: Document, new: Document, schemas: SchemaComparison) -> Iterator[Change]:
     """Named parts that are gone or lie idle: nothing on the wire, but overlays and generated classes use the names."""
-    reached = _reached(old) | _reached(new)
+    used = reached(old) | reached(new)
     for kind in sorted({*old.get("components", {}), *new.get("components", {})}):
         if is_annotation(kind):
             continue
@@ -101,12 +101,12 @@ def _names(old: Document, new: Document, schemas: SchemaComparison) -> Iterator[
             yield Change(Rating.COMPATIBLE, at("#/components", kind, name), "name", f"the name {name!r} is gone{same}")
         for name in sorted(before.keys() & after.keys()):
             path = at("#/components", kind, name)
-            idle = path not in reached and kind != "securitySchemes"
+            idle = path not in used and kind != "securitySchemes"
             if idle and not _equal(before[name], after[name], schemas, is_schema=kind == "schemas", path=path):
                 yield Change(Rating.COMPATIBLE, path, "idle", f"{name!r}, which no operation uses, changed")
         for name in added:
             path = at("#/components", kind, name)
-            if kind == "securitySchemes" or path not in reached:
+            if kind == "securitySchemes" or path not in used:
                 yield Change(Rating.COMPATIBLE, path, "idle", f"{name!r} is new")
 
 
@@ -120,21 +120,6 @@ def _equal(one: Any, other: Any, schemas: SchemaComparison, *, is_schema: bool, 
         Node(shapes.document, path, node) for shapes, node in ((schemas.old_shapes, one), (schemas.new_shapes, other))
     )
     return not schemas.differ(before, after)
-
-
-def _reached(document: Document) -> set[str]:
-    """The components that operations use, directly or not."""
-    found: set[str] = set()
-    waiting: list[Any] = [document.get("paths", {})]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
-            if reference not in found:
-                found.add(reference)
-                waiting.append(resolve(reference, document))
-        elif isinstance(node, (dict, list)):
-            waiting += node.values() if isinstance(node, dict) else node
-    return found
 
 
 # Operations --------------------------------------------------------------------------------------------------------

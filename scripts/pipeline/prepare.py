@@ -1,4 +1,4 @@
-"""Prepare a corrected document for the generator: names where none are given, no defaults in requests. Pure."""
+"""Prepare a corrected document for the generator: names for all, no defaults in requests, nothing idle. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .document import METHODS, Document, at, operation_name, resolve
+from .document import METHODS, Document, at, operation_name, reached, resolve
 
 
 def prepare(document: Document) -> list[str]:
@@ -28,6 +28,17 @@ def prepare(document: Document) -> list[str]:
         for media in _followed(operation.get("requestBody", {}), document).get("content", {}).values():
             _drop_defaults(media.get("schema", {}), document, seen)
     return derived
+
+
+def without_idle(document: Document) -> Document:
+    """A document without the components that no operation uses, of which the generator would make classes."""
+    used = reached(document)
+    components = {
+        kind: {name: value for name, value in named.items() if at("#/components", kind, name) in used}
+        for kind, named in document["components"].items()
+        if kind != "securitySchemes"
+    }
+    return {**document, "components": {**document["components"], **components}}
 
 
 def _operations(document: Document) -> Iterator[tuple[tuple[str, str], Document]]:

@@ -25,7 +25,7 @@ from .apis import APIS, ROOT, Api
 from .convert import to_openapi3
 from .document import Document, SpecError, collecting, dump, parse, raise_all, validate
 from .overlay import apply_overlay
-from .prepare import prepare
+from .prepare import prepare, without_idle
 from .swap import BusyError, exclusive, settle, swap
 
 MAX_PROBLEMS = 50  # printed at once
@@ -56,14 +56,18 @@ def build(inputs: Path, out: Path, notes: Notes | None = None) -> None:
     for api in APIS:
         with collecting(errors):
             products[api] = make_product(api, inputs, notes)
-            data = (_HEADER.format(api) + dump(products[api])).encode()
-            (out / "openapi" / api.product).write_bytes(data)
-            lock["products"][api.product] = sha256(data)
         for name in (api.published, api.overlay):
             lock["inputs"][name] = sha256((inputs / name).read_bytes())
     raise_all(errors)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda api: generate(products[api], api, out / "generated" / api.package), APIS))
+        generated = [pool.submit(generate, products[api], api, out / "generated" / api.package) for api in APIS]
+        # Meanwhile, since the generator is a process of its own.
+        for api in APIS:
+            data = (_HEADER.format(api) + dump(products[api])).encode()
+            (out / "openapi" / api.product).write_bytes(data)
+            lock["products"][api.product] = sha256(data)
+        for each in generated:
+            each.result()
     for api in APIS:
         files = {name: sha256(data) for name, data in read_tree(out / "generated" / api.package).items()}
         lock["generated"][api.package] = sha256(json.dumps(files).encode())
@@ -92,7 +96,7 @@ def generate(product: Document, api: Api, package: Path) -> None:
     """Generate the client package for a product, formatted the same on every machine."""
     with tempfile.TemporaryDirectory() as scratch:
         document = Path(scratch) / "product.json"
-        document.write_text(json.dumps(product), encoding="utf-8")
+        document.write_text(json.dumps(without_idle(product)), encoding="utf-8")
         config = Path(scratch) / "config.json"
         # The generator's own hooks obey whatever pyproject.toml is around; a title is a whole class name here.
         settings = {

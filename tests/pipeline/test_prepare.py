@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.pipeline.convert import to_openapi3
-from scripts.pipeline.prepare import prepare
+from scripts.pipeline.prepare import prepare, without_idle
 
 from .documents import swagger
 
@@ -140,3 +140,18 @@ def test_a_default_behind_a_reference_is_taken_out_and_one_of_a_response_stays()
     document["paths"]["/things/{id}"]["post"]["requestBody"] = {"content": {}}
     prepare(document)
     assert document["components"]["schemas"]["Base"]["properties"]["kind"] == TEXT
+
+
+def test_what_no_operation_uses_is_not_for_the_generator_and_what_it_uses_in_turn_is() -> None:
+    document = named()
+    schemas = document["components"]["schemas"]
+    used = set(schemas)
+    schemas["Inner"] = {"type": "string"}
+    schemas["Idle"] = {"type": "array", "items": {"$ref": "#/components/schemas/IdleToo"}}
+    schemas["IdleToo"] = {"type": "array", "items": {"$ref": "#/components/schemas/Inner"}}
+    schemas["Base"]["properties"]["inner"] = {"$ref": "#/components/schemas/Inner"}
+    before = json.dumps(document)
+    found = without_idle(document)
+    assert set(found["components"]["schemas"]) == {*used, "Inner"}
+    assert found["components"]["securitySchemes"] == document["components"]["securitySchemes"]
+    assert json.dumps(document) == before
