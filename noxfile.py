@@ -31,7 +31,7 @@ def lowest_versions(session: nox.Session) -> None:
     """All tests with the lowest versions of what a user installs."""
     declared = [*PYPROJECT["project"]["dependencies"], *(each for extra in EXTRAS.values() for each in extra)]
     constraints = Path(session.create_tmp()) / "lowest.txt"
-    # A constraint has no extras: psycopg[binary]>=3.2,<4 becomes psycopg==3.2. An extra of ours may name others of ours.
+    # A constraint has no extras: psycopg[binary]>=3.2,<4 becomes psycopg==3.2. Some of our extras name others of ours.
     lowest = (
         re.sub(r"\[.*?\]", "", each).partition(",")[0].replace(">=", "==")
         for each in declared

@@ -87,9 +87,11 @@ def sync_or_async(request: pytest.FixtureRequest) -> Flavour:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _sigint_is_deliverable() -> None:
-    """A shell starts jobs in the background with SIGINT ignored, which every process they start inherits."""
+def _signals_are_deliverable() -> None:
+    # A shell starts jobs in the background with SIGINT ignored, and nohup with SIGHUP, also for what they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

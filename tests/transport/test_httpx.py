@@ -6,6 +6,7 @@ import ast
 import asyncio
 import functools
 import pkgutil
+import socket
 import ssl
 import sys
 import threading
@@ -31,8 +32,10 @@ from modica_facade import (
     ConfigurationError,
     GatewayError,
     InvalidAttributeError,
+    Modica,
     ModicaError,
     NotFoundError,
+    NotSentError,
     OutcomeUnknownError,
     RateLimitError,
     RetryPolicy,
@@ -608,6 +611,27 @@ def test_the_deadline_holds_between_the_bytes_of_a_head(
     assert outcome.timed_out
     assert "deadline" in str(outcome)
     assert server.acted == 1
+
+
+def test_the_addresses_of_a_proxy_share_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore gives each of them the whole of it; asyncio ends the call at its deadline whatever was given."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 3128)) for last in range(2, 6)]
+    given: list[float] = []
+
+    def connect(address: object, timeout: float, **_: object) -> None:
+        given.append(timeout)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: found if host == "proxy.invalid" else [])
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    retry = RetryPolicy(attempts=1, deadline=2.0)
+    modica = Modica("name", "password", base_url="https://gateway.invalid", retry=retry)
+    with modica, pytest.raises(NotSentError) as error:
+        modica.send("+64211234567", "Kia ora")
+    assert error.value.timed_out
+    assert len(given) == 1
+    assert 0 < given[0] <= 2.0 / 4
 
 
 # Who patches httpx
