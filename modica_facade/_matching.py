@@ -42,6 +42,12 @@ def match(outcomes: Sequence[BroadcastOutcome], destinations: Sequence[str]) -> 
     return [outcome for outcome in found if outcome is not None]
 
 
+def is_same_number(one: str, other: str) -> bool:
+    """Are these two ways to write one telephone number, perhaps once in national and once in international form?"""
+    first, second = _parse(one), _parse(other)
+    return one == other or (first is not None and second is not None and _is_same(first, second))
+
+
 def _by_destination(outcomes: Sequence[BroadcastOutcome], names: Sequence[str | None]) -> list[BroadcastOutcome | None]:
     """For each name an outcome about it, or None: there is none, or there are more of them than names to give them."""
     counts = Counter(names)

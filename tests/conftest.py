@@ -88,7 +88,7 @@ def sync_or_async(request: pytest.FixtureRequest) -> Flavour:
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_are_deliverable() -> None:
-    # A shell starts jobs in the background with SIGINT ignored, and nohup with SIGHUP, also for what they start.
+    """A shell starts jobs in the background with SIGINT ignored, and nohup with SIGHUP; so all they start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -28,6 +28,7 @@ from ..errors import (
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
+    UnexpectedResponseError,
 )
 from . import _campaigns, _rows
 from . import _statements as sql
@@ -340,14 +341,20 @@ def reconcile(database: Database, client: Any) -> Steps[list[Entry]]:
     """Ask the gateway which messages the kept receipts name, and settle what they show."""
     _check_client(client)
     moved: list[Entry] = []
+    unreadable = 0
     for message_id, reference in _rows.reconcilable(database, _account(client)):
         try:
             message = yield functools.partial(_get, message_id=message_id)
         except (NotFoundError, InvalidRequestError):
             continue  # an id of another gateway, or of the other REST version
+        except UnexpectedResponseError:
+            unreadable += 1
+            continue
         entry = _rows.reconcile(database, message, reference=reference, account=_account(client))
         if entry is not None:
             moved.append(entry)
+    if unreadable:
+        _log.warning("reconcile could not read %d answers; what they are about stays in doubt", unreadable)
     return moved
 
 

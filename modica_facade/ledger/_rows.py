@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from .._arguments import check_options, check_text
+from .._matching import is_same_number
 from .._rfc3339 import format_rfc3339
 from ..errors import InvalidRequestError
 from ..models import DeliveryReceipt, Message
@@ -16,8 +18,15 @@ from . import _statements as sql
 from ._database import Database, Transaction
 from ._decisions import NO_RANK, Claim, Entry, Row, Settlement, State, advances, furthest, match
 
+_log = logging.getLogger("modica_facade.ledger")
+
 _CHUNK: Final = 5000
 """Rows that one transaction deletes or cancels, so that others get their turn."""
+
+
+MAX_LABEL: Final = 255
+"""Characters of a reference, a name or a destination: what REST v2 takes (published specification), and what an index
+of PostgreSQL holds."""
 
 
 def send_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,9 +45,10 @@ def text(name: str, value: object) -> str:
     """A text that both databases can keep.
 
     Raises:
-        InvalidRequestError: it is not a str, empty, or has characters that no database or no SMS takes.
+        InvalidRequestError: it is not a str, empty, too long for an index, or has characters that no database or no SMS
+            takes.
     """
-    checked = check_text(name, value)
+    checked = check_text(name, value, max_length=None if name == "content" else MAX_LABEL)
     if "\0" in checked or (not checked.isascii() and _has_surrogate(checked)):
         raise InvalidRequestError(f"{name} holds a NUL or half a character, which cannot be stored", field=name)
     return checked
@@ -238,7 +248,11 @@ def record(database: Database, receipt: DeliveryReceipt) -> Entry | None:
         # The answer with this id may be on its way into the table: once nobody is writing one, look again.
         transaction.lock_receipts()
         found, entry = _move(transaction, receipt, now)
-        if not found:
+        length = len(receipt.message_id) + len(receipt.status) + len(receipt.reference or "")
+        if not found and length > 2 * MAX_LABEL:
+            # An index cannot hold them; and no message of the ledger has such a reference, or an id that long.
+            _log.warning("a receipt was not kept: its id, status and reference have %d characters", length)
+        elif not found:
             transaction.run(
                 sql.KEEP_RECEIPT,
                 message_id=receipt.message_id,
@@ -285,10 +299,11 @@ def reconcile(database: Database, message: Message, *, reference: str, account: 
     """Settle the row of a message that the gateway showed, if exactly one can be meant."""
     label = message.reference or reference
     with database.transaction() as transaction:
-        found = [
-            row(each)
-            for each in transaction.run(sql.RECONCILE, destination=message.destination, label=label, account=account)
-        ]
+        records = transaction.run(sql.RECONCILE, destination=message.destination, label=label, account=account)
+        found = [row(record) for record in records]
+        if not found:
+            in_doubt = map(row, transaction.run(sql.RECONCILE_IN_DOUBT, label=label, account=account))
+            found = [each for each in in_doubt if is_same_number(each.entry.destination, message.destination)]
         if len(found) != 1:
             return None
         rank = NO_RANK if message.status is None else DeliveryReceipt("", message.status).rank

@@ -126,6 +126,13 @@ WHERE destination = :destination AND (reference = :label OR batch = :label OR ca
     AND message_id IS NULL AND state IN ('in_doubt', 'queued') AND (account = :account OR account IS NULL)
 """
 
+# The gateway may write a number in its own way. Few rows are in doubt, many may be queued.
+RECONCILE_IN_DOUBT: Final = """
+SELECT {columns} FROM {p}message
+WHERE state = 'in_doubt' AND (reference = :label OR batch = :label OR campaign = :label)
+    AND message_id IS NULL AND (account = :account OR account IS NULL)
+"""
+
 # For people
 
 FIND: Final = "SELECT {columns} FROM {p}message WHERE reference = :reference"

@@ -131,7 +131,8 @@ class Ledger:
             client: what to send with; which one does not matter to the reference.
             destination: see ``Modica.send``.
             content: the text; it is not stored.
-            reference: your own, unique in the ledger; the gateway is given it, and receipts repeat it.
+            reference: your own, unique in the ledger, 1 to 255 characters; the gateway is given it, and receipts
+                repeat it.
             scheduled: see ``Modica.send``.
             expires: see ``Modica.send``; REST v1 only.
             source: see ``Modica.send``.
@@ -186,7 +187,7 @@ class Ledger:
             client: what to send with.
             destinations: see ``Modica.broadcast``; none of them twice.
             content: the text; it is not stored.
-            reference: of the whole broadcast; the gateway is given it.
+            reference: of the whole broadcast, 1 to 255 characters; the gateway is given it.
             scheduled: see ``Modica.send``.
             expires: see ``Modica.send``.
             source: see ``Modica.send``.
@@ -389,7 +390,7 @@ class Ledger:
         """A campaign: one text to many destinations, sent by `work` at one pace. Created if it is not there.
 
         Args:
-            name: unique in the ledger; the gateway is given it as the reference.
+            name: unique in the ledger, 1 to 255 characters; the gateway is given it as the reference.
             content: the text; None: the campaign must be there.
             rate: messages a second over all workers; None: as fast as they can.
             hours: when to send, two local times; the second may be on the next day. None: at any time.

@@ -29,7 +29,7 @@ from modica_facade import (
     OutcomeUnknownError,
     TransportError,
 )
-from modica_facade.ledger import AsyncLedger, Ledger, _database
+from modica_facade.ledger import AsyncLedger, Ledger, _database, _rows
 from modica_facade.ledger import _statements as sql
 from modica_facade.simulator import Simulator
 
@@ -278,7 +278,8 @@ def test_a_read_only_file_sends_nothing(tmp_path: Path, unreachable: Modica) -> 
         ledger.send(unreachable, NUMBER, "Kia ora", reference="order-42")
 
 
-def test_a_full_disk_sends_nothing(tmp_path: Path, unreachable: Modica) -> None:
+def test_a_full_disk_sends_nothing(tmp_path: Path, unreachable: Modica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rows, "MAX_LABEL", 100_000)  # one row that certainly needs another page
     with Ledger(tmp_path / "sms.db") as ledger:
         ledger.migrate()
         ledger.counts()
@@ -293,6 +294,7 @@ def test_a_failed_transaction_lets_go_of_the_file_while_its_error_is_kept(
     tmp_path: Path, modica: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frames of the error refer to the cursor: SQLite takes a connection with one for not wholly closed."""
+    monkeypatch.setattr(_rows, "MAX_LABEL", 100_000)
     monkeypatch.setattr(_database, "BUSY_TIMEOUT", 0.0)
     with Ledger(tmp_path / "sms.db") as ledger, Ledger(tmp_path / "sms.db") as other:
         ledger.migrate()

@@ -246,7 +246,7 @@ def test_cancel_wants_one_of_both(ledger: Any, arguments: dict[str, str]) -> Non
         ledger.cancel(**arguments)
 
 
-@pytest.mark.parametrize("reference", ["order-\ud83d", "order-\0", "", 7])
+@pytest.mark.parametrize("reference", ["order-\ud83d", "order-\0", "", 7, "r" * 256])
 def test_what_no_database_keeps_is_refused_wherever_it_is_asked_for(ledger: Any, reference: Any) -> None:
     for ask in (
         lambda: ledger.entry(reference),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -192,6 +194,65 @@ def test_reconcile_passes_over_ids_that_the_gateway_does_not_know(
     ledger.record(DeliveryReceipt(ids[NUMBERS[1]], "received", "news"))
     assert [entry.destination for entry in ledger.reconcile(modica)] == [NUMBERS[1]]
     assert ledger.counts()["receipts"] == 2
+
+
+@pytest.mark.parametrize("written", ["64211234000", "021 123 4000", "0064 21 123-4000"])
+def test_reconcile_knows_a_number_that_the_gateway_writes_in_its_own_way(
+    ledger: Any, modica: Any, simulator: Simulator, written: str
+) -> None:
+    ids = lost_broadcast(ledger, modica, simulator)
+    ledger.record(DeliveryReceipt(ids[NUMBERS[0]], "received", "news"))
+    body = {"id": int(ids[NUMBERS[0]]), "destination": written, "content": "Kia ora", "reference": "news"}
+    simulator.fail(status=200, body=json.dumps(body).encode(), match=lambda request: request.method == "GET")
+    assert [entry.destination for entry in ledger.reconcile(modica)] == [NUMBERS[0]]
+
+
+@pytest.mark.parametrize("written", ["+64211239999", "1234000", "somewhere"])
+def test_reconcile_settles_nothing_for_another_number(
+    ledger: Any, modica: Any, simulator: Simulator, written: str
+) -> None:
+    ids = lost_broadcast(ledger, modica, simulator)
+    ledger.record(DeliveryReceipt(ids[NUMBERS[0]], "received", "news"))
+    body = {"id": int(ids[NUMBERS[0]]), "destination": written, "content": "Kia ora", "reference": "news"}
+    simulator.fail(status=200, body=json.dumps(body).encode(), match=lambda request: request.method == "GET")
+    assert ledger.reconcile(modica) == []
+    assert len(ledger.unresolved()) == 4
+
+
+def test_reconcile_goes_on_after_an_answer_that_it_cannot_read(
+    ledger: Any, modica: Any, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = lost_broadcast(ledger, modica, simulator)
+    for number in NUMBERS[:3]:
+        ledger.record(DeliveryReceipt(ids[number], "received", "news"))
+    simulator.fail(status=200, body=b"<html>", match=lambda request: request.method == "GET")
+    assert len(ledger.reconcile(modica)) == 2
+    assert "reconcile could not read 1 answers" in caplog.text
+    assert len(ledger.reconcile(modica)) == 1
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        DeliveryReceipt("1" * 5000, "sent"),
+        DeliveryReceipt("1", "s" * 5000),
+        DeliveryReceipt("1", "sent", "\u00e9" * 5000),
+        DeliveryReceipt("1", "sent", "r" * 506),
+    ],
+    ids=["id", "status", "reference", "one too many"],
+)
+def test_a_receipt_that_no_index_can_hold_is_not_kept(
+    ledger: Any, receipt: DeliveryReceipt, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ledger.record(receipt) is None
+    assert ledger.counts()["receipts"] == 0
+    assert "a receipt was not kept" in caplog.text
+
+
+def test_a_receipt_as_long_as_an_index_can_hold_is_kept(ledger: Any) -> None:
+    characters = random.Random(7).choices([chr(code) for code in range(0x1F300, 0x1F600)], k=508)
+    ledger.record(DeliveryReceipt("12", "".join(characters[:254]), "".join(characters[254:])))
+    assert ledger.counts()["receipts"] == 1
 
 
 def test_reconcile_raises_what_keeps_it_from_asking(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -208,6 +209,8 @@ def test_threads_that_send_one_reference_send_one_message(blocking: Ledger, simu
         ({"content": "half \ud83d"}, "content"),
         ({"reference": ""}, "reference"),
         ({"reference": None}, "reference"),
+        ({"reference": "r" * 256}, "reference"),
+        ({"destination": "6" * 256}, "destination"),
         ({"mask": "m" * 21}, "mask"),
         ({"sms_class": 4}, "sms_class"),
         ({"integration_id": "26ac66cb-60c1-4f77-8bf6-00f3b4b3c4a0"}, "integration_id"),
@@ -223,6 +226,14 @@ def test_a_wrong_argument_leaves_neither_a_row_nor_a_request(
     assert simulator.requests == []
     assert ledger.counts()["in_doubt"] == 0
     assert ledger.entry("order-42") is None
+
+
+def test_labels_as_long_as_they_may_be_are_kept(ledger: Any, modica: Any) -> None:
+    characters = random.Random(7).choices([chr(code) for code in range(0x1F300, 0x1F600)], k=510)
+    reference, name = "".join(characters[:255]), "".join(characters[255:])
+    assert ledger.send(modica, NUMBER, "x" * 5000, reference=reference).state == "submitted"
+    assert ledger.broadcast(modica, [NUMBER], "Kia ora", reference=name)[0].state == "submitted"
+    assert ledger.campaign(name, "Kia ora").add(["6" * 255]) == 1
 
 
 def test_an_option_of_the_other_version_is_refused(ledger: Any, make_modica: Make, simulator: Simulator) -> None:
