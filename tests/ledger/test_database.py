@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -493,6 +494,67 @@ def test_a_send_is_two_transactions_of_at_most_two_statements(
         ]
     else:
         assert ["synchronous_commit" in each for each in executed if each.startswith("BEGIN")] == [False, True]
+
+
+_SENDS = """
+import sys
+from modica_facade import SubmittedMessage
+from modica_facade.ledger import Ledger
+
+class Nowhere:
+    def send(self, destination, content, *, reference):
+        return SubmittedMessage("12345", destination, reference)
+
+    def get(self, message_id):
+        pass
+
+with Ledger(sys.argv[1]) as ledger:
+    for number in range(int(sys.argv[2])):
+        ledger.send(Nowhere(), "+64211234567", "Kia ora", reference=f"{sys.argv[2]}-{number}")
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace counts the calls, and is not here")
+def test_a_send_is_one_fsync_on_sqlite(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "sms.db") as ledger:
+        ledger.migrate()
+
+    def syncs(sends: int) -> int:
+        calls = tmp_path / "calls"
+        strace = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", calls]
+        done = subprocess.run([*strace, sys.executable, "-c", _SENDS, tmp_path / "sms.db", str(sends)], check=False)
+        if done.returncode and not calls.read_text():
+            pytest.skip("strace may not trace a process here")
+        return calls.read_text().count("sync(")
+
+    # Whatever opening and closing the file takes is in both.
+    assert syncs(30) - syncs(10) == 20
+
+
+def test_a_send_is_one_fsync_on_postgresql(modica: Modica) -> None:
+    # The server's own processes hardly sync: what waits for no disk is written by the commit after it.
+    with PostgresServer(fsync=True, settings=["wal_writer_delay=10000", "autovacuum=off"]) as server:
+        with Ledger(server.url) as ledger:
+            ledger.migrate()
+
+        def syncs() -> int:
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                ledgers = "SELECT FROM pg_stat_activity WHERE application_name = 'modica-facade ledger'"
+                while connection.execute(ledgers).fetchone() is not None:
+                    pass  # it says what it did as it ends
+                found = connection.execute(
+                    "SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"
+                    if connection.info.server_version >= 180000
+                    else "SELECT wal_sync FROM pg_stat_wal"
+                ).fetchone()
+                assert found is not None
+                return int(found[0])
+
+        before = syncs()
+        with Ledger(server.url) as ledger:
+            for number in range(50):
+                ledger.send(modica, NUMBER, "Kia ora", reference=f"order-{number}")
+        assert 50 <= syncs() - before < 60
 
 
 def test_sqlite_writers_begin_immediately(executed: list[str], tmp_path: Path) -> None:
