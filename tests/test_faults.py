@@ -835,7 +835,17 @@ UNBOUNDED = {"drips the head", "says 100 Continue for ever"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "used_before"), [("v1", False), ("v1", True), ("v2", False)])
+@pytest.mark.parametrize(
+    ("version", "operation", "used_before"),
+    [
+        ("v1", "send", False),
+        ("v1", "send", True),
+        ("v1", "broadcast", False),
+        ("v1", "get", False),
+        ("v2", "send", False),
+        ("v2", "get", False),
+    ],
+)
 @pytest.mark.parametrize("way", ["http_client", "proxy"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_way_to_the_gateway_ends_the_same(
@@ -845,6 +855,7 @@ def test_every_way_to_the_gateway_ends_the_same(
     fault: Fault,
     way: str,
     version: str,
+    operation: str,
     used_before: bool,
 ) -> None:
     if way == "http_client" and fault.name in UNBOUNDED and not sync_or_async.is_async:
@@ -877,6 +888,8 @@ def test_every_way_to_the_gateway_ends_the_same(
         with sync_or_async.client("name", "password", kind=kind, base_url=base_url, **options) as modica:
             if used_before:
                 check("send", perform("send", modica.with_options(retry=RETRY)), End(None))
-            outcome = perform("send", modica)
-    check("send", outcome, _UNKNOWN if version == "v2" and fault.ends is LOCATED else fault.ends.send)
-    assert gateway.acted == fault.acted + used_before
+            outcome = perform(operation, modica)
+    end: End = getattr(fault.ends, operation)
+    check(operation, outcome, _UNKNOWN if (version, operation) == ("v2", "send") and fault.ends is LOCATED else end)
+    if operation != "get":
+        assert gateway.acted == fault.acted + used_before
