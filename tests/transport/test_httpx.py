@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -579,7 +579,52 @@ def test_a_status_of_something_else_that_a_hook_asked_is_not_ours(sync_or_async:
     assert type(outcome) is OutcomeUnknownError
 
 
+class Unclosable(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes whole, and fails as it is closed."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"[%d]" % ID
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"[%d]" % ID
+
+    def close(self) -> None:
+        raise self._error
+
+    async def aclose(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("gone"), ConnectionResetError(104, "reset"), httpx.CloseError("no")])
+def test_what_fails_after_the_whole_response_came_takes_nothing_from_it(
+    sync_or_async: Flavour, error: Exception
+) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(201, stream=Unclosable(error)))
+    outcome = end_of_one_send(sync_or_async, client(sync_or_async, transport=transport), "https://gateway.invalid")
+    assert getattr(outcome, "id", outcome) == str(ID)
+
+
 # Deadlines
+
+
+def test_each_time_out_of_httpx_is_set_and_none_exceeds_the_deadline(sync_or_async: Flavour) -> None:
+    given: list[dict[str, float]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        given.append(request.extensions["timeout"])
+        return httpx.Response(201, json=[ID])
+
+    for deadline in 3600.0, 2.0:
+        own = client(sync_or_async, transport=httpx.MockTransport(handle))
+        retry = RetryPolicy(attempts=1, deadline=deadline)
+        end_of_one_send(sync_or_async, own, "https://gateway.invalid", retry=retry, timeout=77)
+    wide, narrow = given
+    assert wide == {"connect": 5.0, "write": 10.0, "read": 77, "pool": 5.0}
+    assert set(narrow) == set(wide)
+    assert all(0 < each <= 2.0 for each in narrow.values())
 
 
 @pytest.mark.parametrize("patched", [False, True], ids=["a proxy", "a patched httpx"])
