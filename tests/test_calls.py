@@ -33,6 +33,8 @@ class TestRetryAfter:
         [
             ("0", 0),
             ("120", 120),
+            ("1" * 10, 1_111_111_111),
+            ("1" * 11, 9_999_999_999),
             ("1" * 500, 9_999_999_999),
             ("Tue, 01 Jan 2030 00:00:30 GMT", 30),
             ("Tue, 01 Jan 2030 00:00:30 -0000 GMT", 30),  # parsed without a zone
@@ -280,6 +282,28 @@ class TestErrorEnvelopes:
         error = self.refused({"error": "send_failed"}, 500)
         assert type(error) is errors.SendFailedError
         assert error.may_have_been_sent
+
+    @pytest.mark.parametrize(
+        ("code", "kept"),
+        [
+            (999_999, "999999"),
+            (-999_999, "-999999"),
+            (1_000_000, None),
+            (-1_000_000, None),
+            ("c" * 100, "c" * 100),
+            ("c" * 101, "c" * 100),
+            ("", None),
+            (True, None),
+        ],
+    )
+    def test_a_code_is_bounded_at_exactly_this_length(self, code: object, kept: str | None) -> None:
+        assert self.refused({"error": code, "error-desc": "no"}).code == kept
+
+    def test_descriptions_are_bounded_at_exactly_these_lengths(self) -> None:
+        texts = [f"{number:<499}x" for number in range(20)]
+        assert self.refused({"error": "send_failed", "error-desc": texts}).descriptions == tuple(texts)
+        longer = self.refused({"error": "send_failed", "error-desc": [text + "y" for text in texts] + ["one more"]})
+        assert longer.descriptions == tuple(texts)
 
     def test_descriptions_are_bounded(self) -> None:
         error = self.refused({"error": "x" * 10**5, "error-desc": ["y" * 10**5] * 100})
