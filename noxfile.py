@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import nox
@@ -30,13 +31,15 @@ def tests(session: nox.Session) -> None:
 def lowest_versions(session: nox.Session) -> None:
     """All tests with the lowest versions of what a user installs."""
     declared = [*PYPROJECT["project"]["dependencies"], *(each for extra in EXTRAS.values() for each in extra)]
-    constraints = Path(session.create_tmp()) / "lowest.txt"
     # A constraint has no extras: psycopg[binary]>=3.2,<4 becomes psycopg==3.2. Some of our extras name others of ours.
     lowest = (
         re.sub(r"\[.*?\]", "", each).partition(",")[0].replace(">=", "==")
         for each in declared
         if not each.startswith("modica-facade[")
     )
-    constraints.write_text("\n".join(lowest), "utf-8")
-    install(session, "--constraint", str(constraints))
+    # Not in a folder of the session: inside a checkout ruff and pytest find this project's settings, and tests fail.
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "lowest.txt"
+        constraints.write_text("\n".join(lowest), "utf-8")
+        install(session, "--constraint", str(constraints))
     session.run("pytest", "-q", *session.posargs)

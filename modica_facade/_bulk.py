@@ -246,13 +246,13 @@ class Bulk:
                 untried += batch.destinations
         submitted = self._submitted + sum(batch.submitted for batch in settled)
         again = "may have been sent, do not repeat it" if may_have_been_sent else "was not sent, it can be repeated"
+        undecided = f".batch ({len(unknown)} destinations) {again}" if unknown else ".batch is empty"
         if cause is None:
             why = "it was closed early"
         else:
             why = str(cause) if isinstance(cause, ModicaError) else type(cause).__name__
         return BroadcastInterruptedError(
-            f"the bulk send stopped after {submitted} submitted: {why}; "
-            f".batch ({len(unknown)} destinations) {again}; .unsent was never tried",
+            f"the bulk send stopped after {submitted} submitted: {why}; {undecided}; .unsent was never tried",
             cause=cause,
             batch=tuple(unknown),
             unsent=chain(untried, self._input),

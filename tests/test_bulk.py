@@ -474,6 +474,20 @@ def test_the_callers_own_error_is_the_cause_and_loses_nothing(sync_or_async: Fla
     assert isinstance(error.cause, KeyError)
     assert list(error.unsent) == NUMBERS[8:]
     assert (error.batch, error.may_have_been_sent) == ((), False)
+    assert str(error).endswith("stopped after 8 submitted: KeyError; .batch is empty; .unsent was never tried")
+
+
+@pytest.mark.parametrize("word", ["partial", "foreign"])
+def test_what_a_response_that_cannot_be_read_does_tell_is_yielded(sync_or_async: Flavour, word: str) -> None:
+    gateway = Gateway([word])
+    with gateway.client(sync_or_async) as modica:
+        known, error = drive(modica.broadcast_many(NUMBERS[:5], "Kia ora"))
+    assert error is not None
+    # The row about somebody else has the id of the first: neither is certain.
+    certain = {"partial": [NUMBERS[1], NUMBERS[3]], "foreign": NUMBERS[1:5]}[word]
+    assert sorted(outcome.destination for outcome in known) == certain
+    assert all(outcome.ok for outcome in known)
+    assert error.batch == tuple(each for each in NUMBERS[:5] if each not in certain)
 
 
 class Restless:
@@ -861,21 +875,22 @@ FILES = [importlib.import_module(f"modica_facade.{name}").__file__ for name in (
 
 @pytest.mark.parametrize("kind", [Modica, ModicaV2])
 def test_a_signal_handler_may_raise_at_any_point_and_the_account_is_exact(kind: Any) -> None:
-    for at in itertools.count(1):
-        outcomes, acted = bulk_of_seven(kind)
-        points, known, error = Points(at, *FILES), [], None
-        with points.watched():
-            while True:
-                try:
-                    known.extend(outcomes)
-                except Alarm:
-                    continue
-                except BroadcastInterruptedError as stop:
-                    error = stop
+    with Points(FILES) as points:
+        assert len(list(bulk_of_seven(kind)[0])) == 7
+        for at in itertools.count(1):
+            (outcomes, acted), known, error = bulk_of_seven(kind), [], None
+            with points.alarm(at, Alarm()):
+                while True:
+                    try:
+                        known.extend(outcomes)
+                    except Alarm:
+                        continue
+                    except BroadcastInterruptedError as stop:
+                        error = stop
+                    break
+            check_account(known, error, acted)
+            if points.point is None:
                 break
-        check_account(known, error, acted)
-        if points.passed < at:
-            break
     assert at > 60
 
 

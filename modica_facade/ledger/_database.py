@@ -123,7 +123,7 @@ class Sqlite:
 
     def connect(self) -> _Connection:
         connection = sqlite3.connect(
-            self._path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
+            self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
         )
         try:
             # Readers do not wait for writers, and a settling costs no fsync.

@@ -29,7 +29,9 @@ def examples() -> Iterator[Any]:
             continue
         module = importlib.import_module(info.name)
         for kind in [module, *vars(module).values()]:
-            if kind is not module and getattr(kind, "__module__", None) != info.name:
+            if kind is not module and not (
+                (inspect.isclass(kind) or inspect.isfunction(kind)) and kind.__module__ == info.name
+            ):
                 continue
             for thing in [kind, *(vars(kind).values() if inspect.isclass(kind) else ())]:
                 if found := PARSER.get_examples(getattr(thing, "__doc__", None) or ""):

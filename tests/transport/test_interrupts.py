@@ -33,7 +33,7 @@ from modica_facade._transport._endpoint import Endpoint
 
 from ..conftest import Flavour
 from ..misbehaving import ID, Behaviour, Misbehaving, Peer, counted, response, server_side
-from .injection import Injection
+from ..support.alarms import Points
 
 NUMBER = "+64211234567"
 
@@ -284,31 +284,32 @@ def test_wherever_a_call_is_interrupted_it_says_what_is_known_and_leaves_all_who
     # In what we call every seventh point is tried.
     files, step = (FILES | BELOW, 7) if "below" in interruption else (FILES, 1)
     make = INTERRUPTIONS[interruption.removesuffix(" below us")]
-    with Misbehaving(echo) as server, warnings.catch_warnings():
+    with Misbehaving(echo) as server, Points(files) as points, warnings.catch_warnings():
         # A socket that was just made when the handler raised is closed by the garbage collector, with a warning.
         warnings.simplefilter("ignore", ResourceWarning)
+        with contextlib.closing(_sync.Transport(an_endpoint(server))) as transport:
+            transport.send_request(a_call(1), 5.0, time.monotonic() + 9)
         for number in itertools.count(1000, step):
             transport = _sync.Transport(an_endpoint(server))
             if used_before:
                 transport.send_request(a_call(1), 5.0, time.monotonic() + 9)
             caplog.clear()
             error = make()
-            injection = Injection(number - 999, error, files)
             result: Any
             call = a_call(number)
-            with injection.running():
+            with points.alarm(number - 999, error):
                 try:
                     result = transport.send_request(call, 5.0, time.monotonic() + 9)
                 except BaseException as caught:
                     result = caught.with_traceback(None)
-            assert not transport._pool.in_flight, injection.point
+            assert not transport._pool.in_flight, points.point
             again = transport.send_request(a_call(7), 5.0, time.monotonic() + 9)
             assert isinstance(again, Response)
-            assert again.body == b"[7]", injection.point
+            assert again.body == b"[7]", points.point
             transport.close()
             error.__context__ = None
             ended(server)
-            if injection.point is None:
+            if points.point is None:
                 break
             judge(
                 result, error, str(number) in {each.json["reference"] for each in server.acted_on}, bool(caplog.records)
@@ -334,16 +335,17 @@ def test_wherever_a_call_is_interrupted_its_frames_show_no_credentials(
     caplog.set_level(logging.CRITICAL, "asyncio")
     password = "canary-Pa55word"
     secrets = [password, base64.b64encode(f"name:{password}".encode()).decode()]
-    with Misbehaving(echo) as server, warnings.catch_warnings():
+    with Misbehaving(echo) as server, Points(FILES | BELOW) as points, warnings.catch_warnings():
         # What was just made when the handler raised is left to the garbage collector, with a warning.
         warnings.simplefilter("ignore")
+        with sync_or_async.client("name", password, base_url=server.base_url) as modica:
+            modica._perform(a_call(1))
         for number in itertools.count(1, 2):
-            injection = Injection(number, SoftTimeLimitError(), FILES | BELOW)
             call = a_call(number)
             shown: list[str] = []
             with (
                 sync_or_async.client("name", password, base_url=server.base_url, timeout=0.1) as modica,
-                injection.running(),
+                points.alarm(number, SoftTimeLimitError()),
                 contextlib.suppress(ModicaError),
             ):
                 try:
@@ -354,8 +356,8 @@ def test_wherever_a_call_is_interrupted_its_frames_show_no_credentials(
                         if each.f_code.co_filename != __file__:
                             shown += map(show, each.f_locals.values())
                     del each, error, frames
-            assert not [secret for secret in secrets if secret in "".join(shown)], injection.point
-            if injection.point is None:
+            assert not [secret for secret in secrets if secret in "".join(shown)], points.point
+            if points.point is None:
                 break
         gc.collect()
     assert number > 100
@@ -475,34 +477,34 @@ def test_wherever_an_event_loop_is_interrupted_nothing_is_called_not_sent_that_w
     """In a callback asyncio deals with the exception: then the call ends in doubt, by its time-out at the latest."""
     caplog.set_level(logging.CRITICAL)
 
-    async def interrupt(number: int, server: Misbehaving) -> tuple[Injection, Any]:
+    async def interrupt(number: int, server: Misbehaving, points: Points) -> Any:
         transport = _async.AsyncTransport(an_endpoint(server))
         if used_before:
             await transport.send_request(a_call(1), 5.0, time.monotonic() + 9)
-        injection = Injection(number - 999, INTERRUPTIONS[interruption](), FILES)
         call = a_call(number)
-        with injection.running():
+        with points.alarm(number - 999, INTERRUPTIONS[interruption]()):
             result = await finish(asyncio.ensure_future(transport.send_request(call, 0.1, time.monotonic() + 9)))
-        assert not transport._pool or not transport._pool.in_flight, injection.point
+        assert not transport._pool or not transport._pool.in_flight, points.point
         again = await transport.send_request(a_call(7), 5.0, time.monotonic() + 9)
         assert isinstance(again, Response)
-        assert again.body == b"[7]", injection.point
+        assert again.body == b"[7]", points.point
         await transport.aclose()
-        return injection, result
+        return result
 
-    with Misbehaving(echo) as server, warnings.catch_warnings():
+    with Misbehaving(echo) as server, Points(FILES) as points, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        asyncio.run(interrupt(1, server, points))
         # Every third point is tried.
         for number in itertools.count(1000, 3):
-            injection, result = asyncio.run(interrupt(number, server))
+            result = asyncio.run(interrupt(number, server, points))
             ended(server)
-            if injection.point is None:
+            if points.point is None:
                 break
             received = str(number) in {each.json["reference"] for each in server.acted_on}
             if isinstance(result, NoResponse):
-                assert result.may_have_been_sent or not received, injection.point
+                assert result.may_have_been_sent or not received, points.point
             elif isinstance(result, BaseException):
-                assert getattr(result, "__notes__", []) or not received, injection.point
+                assert getattr(result, "__notes__", []) or not received, points.point
             else:
-                assert received, injection.point
+                assert received, points.point
     assert number > 1050

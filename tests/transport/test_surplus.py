@@ -156,15 +156,17 @@ def test_session_tickets_are_not_answers(name: str, trusted: trustme.CA, monkeyp
     for kind in SyncConnection, AsyncConnection:
 
         def send_late(self: Any, exchange: Exchange, send: Any = kind.send_request) -> Any:
+            # An event loop may have read them with the end of the handshake.
+            tls = self.sock if name == "sync" else self._transport.get_extra_info("ssl_object")
             if not waited:
-                waited.append(select.select([self.sock], [], [], 10))
+                waited.append(tls.session.has_ticket or select.select([self.sock], [], [], 10)[0])
             return send(self, exchange)
 
         monkeypatch.setattr(kind, "send_request", send_late)
     waited: list[Any] = []
     with Misbehaving(serve, tls=server_side(trusted, "localhost"), host="localhost") as server:
         assert outcomes(Flavour(name), server) == ["1", "2", "3"]
-    assert waited[0][0], "no ticket came"
+    assert waited[0], "no ticket came"
     assert server.connections == 1
 
 
