@@ -46,12 +46,11 @@ class HTTPClientError(Exception):
 class HttpxAttempt(Attempt):
     """An attempt through httpx."""
 
-    __slots__ = ("_handed_over", "_proven", "addresses", "trace")
+    __slots__ = ("_handed_over", "_proven", "trace")
 
     def __init__(self, endpoint: Endpoint, call: Call[Any], timeout: float, deadline: float) -> None:
         super().__init__(endpoint, call, timeout, deadline)
-        self.trace = RequestTrace(is_send=call.is_send)
-        self.addresses = 1  # that httpcore will try, each for the whole time-out
+        self.trace = RequestTrace(is_send=call.is_send, deadline=deadline)
         self._handed_over = False
         self._proven = False
 
@@ -81,12 +80,7 @@ class HttpxAttempt(Attempt):
 
     def request(self, build: Callable[..., httpx.Request], *, is_async: bool) -> httpx.Request:
         """The request; a caller's client adds the headers and cookies it was given."""
-        timeouts = {
-            "connect": self.remaining(CONNECT_TIMEOUT) / self.addresses,
-            "write": WRITE_TIMEOUT,
-            "read": self.timeout,
-            "pool": POOL_TIMEOUT,
-        }
+        timeouts = {"connect": CONNECT_TIMEOUT, "write": WRITE_TIMEOUT, "read": self.timeout, "pool": POOL_TIMEOUT}
         request = build(
             self.call.method,
             self.endpoint.base_url + self.call.path,
@@ -196,9 +190,6 @@ def _chain(error: BaseException) -> list[BaseException]:
 def perform(attempt: HttpxAttempt, client: httpx.Client | None) -> None:
     """Perform an attempt, without a client of the caller's on a connection that serves nothing else."""
     with attempt.recording(ours=client is None):
-        if client is None and attempt.endpoint.proxy is not None:
-            url = attempt.endpoint.proxy.url
-            attempt.addresses = len(socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM))
         request = attempt.request(client.build_request if client else httpx.Request, is_async=False)
         if client is not None:
             _send(attempt, client, request)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
@@ -49,16 +51,31 @@ class RequestTrace:
         sockets: those of the connections made.
     """
 
-    def __init__(self, *, is_send: bool) -> None:
+    def __init__(self, *, is_send: bool, deadline: float) -> None:
         self.events_seen = False
         self.body_started = False
         self.failure: BaseException | None = None
         self.head: Head | None = None
         self.sockets: list[socket.socket] = []
         self._is_send = is_send
+        self._deadline = deadline
 
-    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take an event."""
+    def __call__(self, event: str, info: MutableMapping[str, Any]) -> None:
+        """Take an event of the blocking half of httpcore."""
+        if info.get("timeout"):
+            # It goes on with what stands here afterwards: as it is, a late handshake would get the whole time-out, and
+            # so would each address of a host that has several.
+            info["timeout"] = max(0.001, min(info["timeout"], self._deadline - time.monotonic()))
+            if event == "connection.connect_tcp.started":
+                with suppress(OSError):
+                    info["timeout"] /= len(socket.getaddrinfo(info["host"], info["port"], type=socket.SOCK_STREAM))
+        self._take(event, info)
+
+    async def listen(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take an event of its asynchronous half, which wants a coroutine function."""
+        self._take(event, info)
+
+    def _take(self, event: str, info: Mapping[str, Any]) -> None:
         self.events_seen = True
         if event in _SOCKET_EVENTS:
             self.sockets.append(info["return_value"].get_extra_info("socket"))
@@ -78,10 +95,6 @@ class RequestTrace:
             self.head = info["return_value"]
         elif step.endswith(".send_request_headers") and state == "started":
             self._next_try()
-
-    async def listen(self, event: str, info: Mapping[str, Any]) -> None:
-        """The same for the asynchronous half of httpcore, which wants a coroutine function."""
-        self(event, info)
 
     def _next_try(self) -> None:
         if self.body_started:

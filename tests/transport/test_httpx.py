@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import functools
+import math
 import pkgutil
 import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -86,13 +89,13 @@ def test_our_list_of_trace_events_is_the_one_of_the_installed_httpcore() -> None
 class Recorder(RequestTrace):
     """A trace that keeps the names of the events."""
 
-    def __init__(self, *, is_send: bool) -> None:
-        super().__init__(is_send=is_send)
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self.events: list[str] = []
 
-    def __call__(self, event: str, info: Any) -> None:
+    def _take(self, event: str, info: Any) -> None:
         self.events.append(event)
-        super().__call__(event, info)
+        super()._take(event, info)
 
 
 CONNECTED = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
@@ -114,8 +117,8 @@ def test_the_events_of_a_real_exchange_are_these(
 ) -> None:
     traces: list[Recorder] = []
 
-    def record(*, is_send: bool) -> Recorder:
-        traces.append(Recorder(is_send=is_send))
+    def record(**arguments: Any) -> Recorder:
+        traces.append(Recorder(**arguments))
         return traces[-1]
 
     monkeypatch.setattr(_httpx, "RequestTrace", record)
@@ -155,7 +158,7 @@ def close(http_client: httpx.Client | httpx.AsyncClient | None, runner: asyncio.
 
 
 def traced(*events: str, method: bytes = b"POST") -> RequestTrace:
-    trace = RequestTrace(is_send=True)
+    trace = RequestTrace(is_send=True, deadline=math.inf)
     for event in events:
         trace(event, {"request": httpcore.Request(method, "https://gateway.invalid")})
     return trace
@@ -658,25 +661,101 @@ def test_the_deadline_holds_between_the_bytes_of_a_head(
     assert server.acted == 1
 
 
-def test_the_addresses_of_a_proxy_share_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["a proxy", "a patched httpx", "a client of the caller's"])
+def test_the_addresses_of_a_host_share_the_time_to_connect(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """httpcore gives each of them the whole of it; asyncio ends the call at its deadline whatever was given."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 3128)) for last in range(2, 6)]
+    connected_to = "proxy.invalid" if way == "a proxy" else "gateway.invalid"
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 443)) for last in range(2, 6)]
     given: list[float] = []
 
     def connect(address: object, timeout: float, **_: object) -> None:
         given.append(timeout)
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: found if host == "proxy.invalid" else [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: found if host == connected_to else [])
     monkeypatch.setattr(socket, "create_connection", connect)
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
-    retry = RetryPolicy(attempts=1, deadline=2.0)
-    modica = Modica("name", "password", base_url="https://gateway.invalid", retry=retry)
-    with modica, pytest.raises(NotSentError) as error:
-        modica.send("+64211234567", "Kia ora")
+    if way == "a proxy":
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    if way == "a patched httpx":
+        monkeypatch.setattr(
+            httpx.Client, "send", wrapt.FunctionWrapper(httpx.Client.send, lambda f, _, a, k: f(*a, **k))
+        )
+    with httpx.Client() if way.endswith("caller's") else contextlib.nullcontext() as http_client:
+        modica = Modica(
+            "name",
+            "password",
+            base_url="https://gateway.invalid",
+            retry=RetryPolicy(attempts=1, deadline=2.0),
+            http_client=http_client,
+        )
+        with modica, pytest.raises(NotSentError) as error:
+            modica.send("+64211234567", "Kia ora")
     assert error.value.timed_out
     assert len(given) == 1
     assert 0 < given[0] <= 2.0 / 4
+
+
+@pytest.mark.parametrize("way", ["a proxy", "a patched httpx", "a client of the caller's"])
+def test_a_handshake_that_begins_late_ends_by_the_deadline(
+    way: str, monkeypatch: pytest.MonkeyPatch, trusted: trustme.CA, tmp_path: Path
+) -> None:
+    given: list[float | None] = []
+    original = ssl.SSLContext.wrap_socket
+
+    def wrap_socket(context: ssl.SSLContext, sock: socket.socket, **options: Any) -> Any:
+        if options.get("server_side"):
+            return original(context, sock, **options)
+        given.append(sock.gettimeout())
+        raise TimeoutError("timed out")
+
+    verify = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    with (
+        Misbehaving(tls=server_side(trusted, "localhost"), host="localhost") as server,
+        Misbehaving(tunnel(server.port)) as proxy,
+        httpx.Client(verify=verify) as http_client,
+    ):
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+        if way == "a proxy":
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        if way == "a patched httpx":
+            monkeypatch.setattr(httpx.Client, "send", functools.partialmethod(httpx.Client.send))
+        modica = Modica(
+            "name",
+            "password",
+            base_url=server.base_url if way != "a proxy" else "https://gateway.invalid/rest/gateway",
+            retry=RetryPolicy(attempts=1, deadline=2.0),
+            http_client=http_client if way.endswith("caller's") else None,
+        )
+        with modica, pytest.raises(NotSentError):
+            modica.send("+64211234567", "Kia ora")
+    assert len(given) == 1
+    assert given[0] is not None
+    assert 0 < given[0] <= 2.0
+
+
+def test_what_is_left_of_the_deadline_is_what_a_step_of_a_connection_gets() -> None:
+    trace = RequestTrace(is_send=True, deadline=time.monotonic() - 1)
+    for event in "connection.connect_tcp.started", "proxy.start_tls.started":
+        info = {"timeout": 5.0, "host": "127.0.0.1", "port": 443}
+        trace(event, info)
+        assert info["timeout"] == 0.001, "0 would mean: do not wait at all"
+    trace = RequestTrace(is_send=True, deadline=math.inf)
+    trace("proxy.start_tls.started", info := {"timeout": 5.0})
+    assert info == {"timeout": 5.0}
+    trace("proxy.start_tls.started", info := {"timeout": None})
+    assert info == {"timeout": None}
+
+
+def test_a_host_that_is_not_found_was_not_sent_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    retry = RetryPolicy(attempts=1, deadline=2.0)
+    modica = Modica("name", "password", base_url="https://gateway.invalid", retry=retry)
+    with modica, pytest.raises(NotSentError, match="Name or service not known"):
+        modica.send("+64211234567", "Kia ora")
 
 
 # Who patches httpx
