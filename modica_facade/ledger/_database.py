@@ -128,10 +128,10 @@ class Sqlite:
         try:
             # Readers do not wait for writers, and a settling costs no fsync.
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
+        except BaseException as error:
             # Where two begin with a new file, this does not wait as every other statement does. The mode is the file's:
             # it is enough that one of them sets it.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
                 connection.close()
                 raise
         return connection

@@ -311,12 +311,23 @@ def test_a_failed_transaction_lets_go_of_the_file_while_its_error_is_kept(
 @pytest.mark.parametrize(
     ("path", "match"), [("no/such/folder/sms.db", "check that the folder exists"), (__file__, "not an SQLite database")]
 )
-def test_a_path_that_is_no_database_says_so(path: str, match: str, tmp_path: Path, unreachable: Modica) -> None:
+def test_a_path_that_is_no_database_says_so(
+    path: str, match: str, tmp_path: Path, unreachable: Modica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[sqlite3.Connection] = []
+    original = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **options: made.append(original(*args, **options)) or made[-1]
+    )
     with Ledger(tmp_path / path) as ledger:
         with pytest.raises(NotSentError, match=match):
             ledger.send(unreachable, NUMBER, "Kia ora", reference="order-42")
         with pytest.raises(TransportError, match=match):
             ledger.counts()
+    assert len(made) == (2 if path == __file__ else 0)
+    for each in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            each.execute("SELECT 1")
 
 
 def test_a_locked_file_sends_nothing(tmp_path: Path, unreachable: Modica, monkeypatch: pytest.MonkeyPatch) -> None:
