@@ -232,7 +232,7 @@ def crowd(tmp_path: Path) -> list[str]:
 def test_on_a_terminal_a_large_broadcast_is_shown_and_asked_about_first(
     gateway: Simulator, crowd: list[str], answer: str, code: int, sent: int
 ) -> None:
-    status, shown = on_terminal(*crowd, answers={"[y/N]": answer})
+    status, shown = on_terminal(*crowd, answers={"[y/N]: ": answer})
     assert (status, len(gateway.messages)) == (code, sent)
     assert "101 destinations: +64211000000, +64211000001, +64211000002, ..." in shown
     assert "GSM-7, 1 SMS each, 101 in all" in shown

@@ -254,9 +254,9 @@ def test_a_person_settles_what_is_in_doubt(ledger: Ledger, in_doubt: list[str]) 
 
 def test_a_terminal_asks_before_something_may_be_sent_twice(ledger: Ledger, in_doubt: list[str], place: str) -> None:
     command = ["campaign", "settle", "news-9", in_doubt[0], "--not-sent"]
-    code, shown = on_terminal(*command, answers={"[y/N]": "n"})
+    code, shown = on_terminal(*command, answers={"[y/N]: ": "n"})
     assert (code, "a second SMS" in " ".join(shown.split())) == (130, True)
-    code, _ = on_terminal(*command, answers={"[y/N]": "y"})
+    code, _ = on_terminal(*command, answers={"[y/N]: ": "y"})
     entry = ledger.entry("news-9", destination=in_doubt[0])
     assert entry is not None
     assert (code, entry.state) == (0, "queued")

@@ -84,7 +84,7 @@ def test_what_did_not_go_out_is_sent_by_the_next_run(gateway: Simulator, command
 def test_not_sent_asks_first_since_a_wrong_answer_is_a_second_sms(
     command: list[str], results: Path, answer: str, status: str
 ) -> None:
-    code, shown = on_terminal("results", str(results), "--settle", THERE, "--not-sent", answers={"[y/N]": answer})
+    code, shown = on_terminal("results", str(results), "--settle", THERE, "--not-sent", answers={"[y/N]: ": answer})
     assert "that is a second SMS" in shown.replace("\r\n", "")
     assert (code == 0) is (answer == "y")
     found = {row["destination"]: row["status"] for row in rows(modica("results", str(results), "--json"))}

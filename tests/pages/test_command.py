@@ -80,7 +80,7 @@ def test_the_question_and_the_bar_are_what_a_terminal_shows(simulator: Simulator
     (documented,) = blocks("text")
     (tmp_path / "n").write_text("\n".join(f"+6421{number}" for number in range(1_000_000, 1_005_000)))
     command = ["broadcast", "--file", "n", "--content", "We open at 9", "--reference", "opening", "--results", "r"]
-    code, shown = on_terminal(*command, columns=84, answers={"[y/N]": "y"})
+    code, shown = on_terminal(*command, columns=84, answers={"[y/N]: ": "y"})
     assert code == 0
     lines = [line for line in screen_lines(shown.replace(simulator.base_url, DOCUMENTED_URL)) if line]
     bars = [line for line in lines if "5,000 of 5,000" in line]
