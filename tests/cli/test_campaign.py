@@ -402,13 +402,14 @@ def test_workers_share_what_is_to_be_done(gateway: Simulator, ledger: Ledger) ->
         until(gateway, lambda: len(gateway.messages) == 1500)
         for worker in first, second:
             worker.terminate()
-            assert worker.wait() == 0
+            assert worker.wait() in (0, -signal.SIGTERM)  # the second may not have begun when all is done
     assert sent_to(gateway) == dict.fromkeys(numbers(1500), 1)
     assert ledger.campaign("news-9").progress()["submitted"] == 1500
 
 
 @pytest.mark.slow
 def test_a_killed_worker_sends_nothing_twice_and_its_people_are_listed(gateway: Simulator, ledger: Ledger) -> None:
+    ledger.campaign("news-9").add(numbers(600))  # one worker may have four requests of 100 under way
     gateway.fail(delay=60, times=None)  # each request is acted on, and not answered
     with process("campaign", "work") as worker:
         until(gateway, lambda: gateway.messages)
@@ -418,7 +419,7 @@ def test_a_killed_worker_sends_nothing_twice_and_its_people_are_listed(gateway: 
     listed = {row["destination"] for row in rows(campaign("unknown", "--json"))}
     assert listed >= sent_to(gateway).keys()
     with process("campaign", "work") as worker:
-        until(gateway, lambda: len(listed | sent_to(gateway).keys()) == 250)
+        until(gateway, lambda: len(listed | sent_to(gateway).keys()) == 600)
         worker.terminate()
         assert worker.wait() == 0
     assert max(sent_to(gateway).values()) == 1
