@@ -163,6 +163,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's own signature
         return True
 
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        """In quotes if it would be read as something else here: to PyYAML 1E5 is a word."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, "'" if _JSON_SCALAR.fullmatch(data) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 def parse(data: bytes, name: str) -> Document:
     """Read JSON or YAML, whatever the ending of the file said; `name` is what errors call it."""

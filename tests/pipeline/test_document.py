@@ -98,7 +98,7 @@ values = st.recursive(
     | st.booleans()
     | st.integers(-(2**63), 2**63)
     | st.text()
-    | st.sampled_from(["1", "no", "", "2017-05-05"]),
+    | st.sampled_from(["1", "1E5", "-0e0", "1.5e+3", "no", "", "2017-05-05"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=5,
 )
