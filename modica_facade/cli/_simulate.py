@@ -107,12 +107,16 @@ def simulate(
         except OSError as error:
             where = f"{options['host']} port {options['port']}"
             raise ConfigurationError(f"{where} cannot be used: {error.strerror}") from error
-        _introduce(simulator, options, ca_file if tls else None, as_json=as_json)
-        if replies:
-            _start_reading_replies(simulator)
+
+        def begin() -> None:
+            _introduce(simulator, options, ca_file if tls else None, as_json=as_json)
+            if replies:
+                _start_reading_replies(simulator)
+
         if quiet:
+            begin()
             _wait()
-        _follow(simulator.events, _print_json if as_json else _print_line)
+        _follow(simulator.events, _print_json if as_json else _print_line, begin)
 
 
 def _introduce(simulator: Simulator, options: dict[str, Any], ca_file: Path | None, *, as_json: bool) -> None:
@@ -133,8 +137,8 @@ def _wait() -> None:
         threading.Event().wait(0.5)  # a wait without an end cannot be interrupted on Windows
 
 
-def _follow(events: EventLog, show: Callable[[Event], None]) -> None:
-    """Print requests and callbacks until interrupted, those that are there by then included."""
+def _follow(events: EventLog, show: Callable[[Event], None], begin: Callable[[], None]) -> None:
+    """Begin, and print requests and callbacks until interrupted, those that are there by then included."""
     # Unlike an Event, the queue may be used by a signal handler, whatever that interrupts.
     news: queue.SimpleQueue[None] = queue.SimpleQueue()
     number = 0
@@ -143,6 +147,7 @@ def _follow(events: EventLog, show: Callable[[Event], None]) -> None:
         news.put(None)
 
     with events.listening(look), stop_requested(look) as stop:
+        begin()  # from then on somebody may send, and interrupt
         stopping = False
         while not stopping:
             with contextlib.suppress(queue.Empty):
