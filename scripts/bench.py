@@ -243,7 +243,7 @@ def asynchronous(url: str, size: Size, in_flight: int, measure: str, goal: float
 def flat(rows: Sequence[Row]) -> Row:
     """Does the cost of a send grow with the number in flight?"""
     costs = [row.ours for row in rows if row.measure.endswith("in flight, CPU")]
-    return Row("async send, dearest of these against the cheapest, CPU", "us", max(costs), min(costs), 1.3)
+    return Row("async send, dearest of these against 1 in flight, CPU", "us", max(costs), costs[0], 1.3)
 
 
 # Instructions, and fresh interpreters
