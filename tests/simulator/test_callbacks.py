@@ -422,7 +422,7 @@ def broken_function(payload: Any) -> None:
         (broken_function, "AssertionError: broken"),
         ("http://receiver.invalid/dlr", "gaierror"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_whatever_goes_wrong_over_there_is_a_delivery_with_its_problem_and_tried_again(
     sim: Simulator, v1: httpx.Client, receiver: Any, problem: str
