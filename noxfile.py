@@ -24,7 +24,7 @@ def install(session: nox.Session, *more: str) -> None:
 def tests(session: nox.Session) -> None:
     """All tests with the newest versions; arguments after -- go to pytest."""
     install(session)
-    session.run("pytest", "-q", *session.posargs)
+    session.run("pytest", "-q", "-n", "auto", "--maxprocesses", "4", *session.posargs)
 
 
 @nox.session(python="3.11", name="lowest")
@@ -42,4 +42,4 @@ def lowest_versions(session: nox.Session) -> None:
         constraints = Path(folder) / "lowest.txt"
         constraints.write_text("\n".join(lowest), "utf-8")
         install(session, "--constraint", str(constraints))
-    session.run("pytest", "-q", *session.posargs)
+    session.run("pytest", "-q", "-n", "auto", "--maxprocesses", "4", *session.posargs)

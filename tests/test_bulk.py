@@ -404,6 +404,7 @@ def test_an_endless_input_is_no_problem(sync_or_async: Flavour) -> None:
     assert rest in (NUMBERS[:3], NUMBERS[5:8])
 
 
+@pytest.mark.slow
 def test_batches_that_were_yielded_are_forgotten(sync_or_async: Flavour) -> None:
     def batches() -> int:
         return sum(type(each) is Batch for each in gc.get_objects())  # isinstance would wake lazy objects of Django

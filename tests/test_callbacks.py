@@ -440,6 +440,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_within_forty_times_its_size(name: str) -> None:
     body = BOMBS[name].encode()
@@ -725,6 +726,7 @@ def test_the_memory_of_a_tracker_is_bounded() -> None:
     assert record(range(2_000, 22_000)) < 1_000 * 1_000
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_tracker_is_bounded_in_bytes_too() -> None:
     tracker = DeliveryTracker(max_messages=1_000)
     tracemalloc.start()

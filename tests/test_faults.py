@@ -403,6 +403,7 @@ def check(operation: str, outcome: Any, end: End) -> None:
         assert "do not send it again" in str(outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
@@ -420,6 +421,7 @@ def test_a_call_ends_as_the_table_says_and_no_message_goes_out_twice(
         assert getattr(outcome, "timed_out", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_rest_v2_ends_the_same(sync_or_async: Flavour, fault: Fault) -> None:
     with Misbehaving(fault.behaviour) as server:
@@ -433,6 +435,7 @@ def test_rest_v2_ends_the_same(sync_or_async: Flavour, fault: Fault) -> None:
     assert [request.method for request in server.acted_on].count("POST") == fault.acted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_on_a_connection_that_was_used_before_ends_the_same(sync_or_async: Flavour, fault: Fault) -> None:
     def well_at_first(peer: Peer) -> None:
@@ -466,6 +469,7 @@ def test_a_connection_reset_at_once_is_never_taken_for_a_refusal_after_writing(s
         assert server.connections == ATTEMPTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_nothing_goes_to_the_host_a_redirect_names(sync_or_async: Flavour, status: int, operation: str) -> None:
@@ -713,6 +717,7 @@ def test_a_handshake_that_stalls_is_not_sent(sync_or_async: Flavour, monkeypatch
         assert outcome.timed_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(
     "fault",
@@ -781,6 +786,7 @@ def behind(
             yield modica
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROXIES)
 def test_a_failing_proxy_means_not_sent(sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     behaviour, timed_out, timeout, retry = PROXIES[name]

@@ -110,6 +110,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dist
 
 
+@pytest.mark.slow
 def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
@@ -133,6 +134,7 @@ def test_wheel_and_sdist_hold_both_generated_packages(built: Path) -> None:
     assert {"generated/modica_gateway_v1/__init__.py", *pipeline} <= kept
 
 
+@pytest.mark.slow
 def test_the_wheel_works_in_a_fresh_environment(built: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
     binary = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")

@@ -101,6 +101,7 @@ def test_who_does_not_ask_for_a_simulator_does_not_import_one() -> None:
     assert not {"uvicorn", "modica_facade.simulator"} & set(modules)
 
 
+@pytest.mark.slow
 def test_pytest_finds_the_plugin_by_itself_in_a_process_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(modica_simulator): assert modica_simulator.base_url.endswith('/rest/gateway')")
     result = pytester.runpytest_subprocess("-W", "error")

@@ -157,6 +157,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [(Modica, AsyncModica), (ModicaV2, AsyncModicaV2)], ids=["v1", "v2"])
 @pytest.mark.parametrize("through", ["our connections", "http_client"])
 @pytest.mark.parametrize("name", BEHAVIOURS)

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOAK = Path(__file__).parent.parent / "scripts" / "soak.py"
 
 
+@pytest.mark.slow
 def test_a_short_soak_finds_everything_as_it_must_be() -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "error", str(SOAK), "--sends", "1000"], capture_output=True, text=True, check=False

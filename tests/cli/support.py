@@ -42,7 +42,11 @@ def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
         try:
             yield running
         finally:
-            running.kill()
+            running.terminate()
+            try:
+                running.wait(10)
+            except subprocess.TimeoutExpired:
+                running.kill()
 
 
 def broadcast(*arguments: str, stdin: bytes | None = None) -> Result:

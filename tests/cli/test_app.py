@@ -223,6 +223,7 @@ def shell(script: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["> /dev/full", ">&-"])
 @pytest.mark.parametrize(
     ("command", "code"),

@@ -228,6 +228,7 @@ def crowd(tmp_path: Path) -> list[str]:
     return ["broadcast", "--content", "Kia ora", "--file", str(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "sent"), [("y", 0, 101), ("n", 3, 0), ("", 3, 0)])
 def test_on_a_terminal_a_large_broadcast_is_shown_and_asked_about_first(
     gateway: Simulator, crowd: list[str], answer: str, code: int, sent: int

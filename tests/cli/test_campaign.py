@@ -67,6 +67,7 @@ def standing(result: Result) -> tuple[int, dict[str, Any]]:
 # From its tables to its end
 
 
+@pytest.mark.slow
 def test_a_campaign_from_its_tables_to_its_end(gateway: Simulator, place: str, tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text(f"name;mobile\nA;{HERE}\nB;{THERE}\nC;X1\n")
     for _ in range(2):
@@ -353,6 +354,7 @@ def test_a_wrong_password_ends_a_worker_and_burns_nobody(gateway: Simulator, led
     assert len(gateway.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_", SIGNALS)
 def test_a_worker_ends_in_order(gateway: Simulator, ledger: Ledger, signal_: int) -> None:
     handlers = [*map(signal.getsignal, SIGNALS)]

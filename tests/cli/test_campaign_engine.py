@@ -19,6 +19,8 @@ from modica_facade.simulator import Simulator
 from .support import HERE, modica, process, sent_to
 from .test_campaign import numbers, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(postgres_url: str, gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -118,7 +120,6 @@ def test_jobs_carry_a_name_and_no_lock_and_are_not_kept(gateway: Simulator, plac
     assert execute(place, "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'todo'") == [(0,)]
 
 
-@pytest.mark.slow
 def test_a_job_of_a_worker_that_was_killed_is_given_back(gateway: Simulator, place: str, ledger: Ledger) -> None:
     def stuck() -> list[Any]:
         first = "worker_id = 1 OR worker_id IS NULL"
@@ -141,7 +142,6 @@ def test_a_job_of_a_worker_that_was_killed_is_given_back(gateway: Simulator, pla
         assert worker.wait() == 0
 
 
-@pytest.mark.slow
 def test_a_worker_that_loses_its_database_ends(gateway: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
         monkeypatch.setenv("MODICA_LEDGER", server.url)

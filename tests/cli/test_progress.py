@@ -94,6 +94,7 @@ def numbers(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_bar_fits_the_terminal(gateway: Simulator, numbers: str, columns: int) -> None:
     command = ["broadcast", "--content", "Kia ora", "--file", numbers, "--batch-size", "20"]
@@ -108,6 +109,7 @@ def test_the_bar_fits_the_terminal(gateway: Simulator, numbers: str, columns: in
     assert HERE not in shown
 
 
+@pytest.mark.slow
 def test_rows_go_above_the_bar_when_they_are_asked_for(gateway: Simulator) -> None:
     for option in (["--verbose"], ["--format", "csv"], ["--json"]):
         code, shown = on_terminal("broadcast", "--content", "Kia ora", HERE, *option)

@@ -98,6 +98,7 @@ def test_kill_9_between_a_request_and_its_outcome_makes_no_duplicate(gateway: Si
     assert noted(results) == {HERE: "success", THERE: "unknown", ELSEWHERE: "success"}
 
 
+@pytest.mark.slow
 def test_wherever_a_crash_cuts_the_file_nobody_is_sent_to_twice(gateway: Simulator, results: Path) -> None:
     command = [HERE, THERE, "X", "--batch-size", "2", "--results", str(results)]
     broadcast(*command)

@@ -78,6 +78,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_unknown(gateway: Simulat
     assert "1 unknown, 1 not sent" in complaint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_", SIGNALS)
 @pytest.mark.parametrize("version", [[], ["--v2"]], ids=["v1", "v2"])
 def test_a_send_that_is_ended_by_a_signal_says_that_it_may_have_gone_out(

@@ -56,6 +56,7 @@ def test_it_listens_on_8024_unless_told() -> None:
     assert "default: 8024" in modica("simulate", "--help").stdout
 
 
+@pytest.mark.slow
 def test_every_request_and_every_callback_is_printed_with_its_result() -> None:
     receiver = Receiver(500)
     with serve(receiver) as url, process("simulate", "--port", "0", "--dlr-url", url, "--mo-url", url) as running:

@@ -148,6 +148,7 @@ def test_a_destination_that_is_among_many_twice_gets_one_message(
     assert sorted(message.destination for message in simulator.messages) == NUMBERS
 
 
+@pytest.mark.slow
 def test_many_on_rest_v2_take_a_request_each(ledger: Any, make_modica: Make, simulator: Simulator) -> None:
     entries = list(ledger.broadcast_many(make_modica(version=2), NUMBERS, "Kia ora", reference="news"))
     assert [entry.state for entry in entries] == ["submitted"] * 10

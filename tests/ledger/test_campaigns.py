@@ -57,6 +57,7 @@ def test_adding_twice_loads_nothing_twice(ledger: Any, modica: Any) -> None:
     assert campaign.progress()["submitted"] == 5
 
 
+@pytest.mark.slow
 def test_a_load_that_broke_off_goes_on(ledger: Any) -> None:
     campaign = ledger.campaign("news-9", "Kia ora")
     with pytest.raises(InvalidRequestError, match="empty"):
@@ -278,6 +279,7 @@ def test_an_option_of_the_other_version_stops_work(ledger: Any, make_modica: Mak
     assert campaign.progress()["queued"] == 1
 
 
+@pytest.mark.slow
 def test_the_pace_is_one_for_all_workers(blocking: Ledger, url: str, simulator: Simulator) -> None:
     """Time is taken, never waited for: the last request begins no sooner than the pace allows."""
     rate, count = 150, 90
@@ -319,6 +321,7 @@ def test_nothing_to_send_takes_no_time_of_the_pace(ledger: Any, modica: Any) -> 
     assert ledger.work(modica, campaign="news-9") == 1
 
 
+@pytest.mark.slow
 def test_a_turn_that_is_not_near_is_not_taken(ledger: Any, modica: Any) -> None:
     """A worker that ends while it waits would leave a hole in the pace."""
     campaign = ledger.campaign("news-9", "Kia ora", rate=0.001)

@@ -341,6 +341,7 @@ def test_a_locked_file_sends_nothing(tmp_path: Path, unreachable: Modica, monkey
         holder.close()
 
 
+@pytest.mark.slow
 def test_a_database_that_is_gone_before_the_request_sends_nothing(unreachable: Modica) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
         ledger.migrate()
@@ -353,6 +354,7 @@ def test_a_database_that_is_gone_before_the_request_sends_nothing(unreachable: M
         assert ledger.counts()["in_doubt"] == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_came_back_is_not_noticed(modica: Modica) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
         ledger.migrate()
@@ -362,6 +364,7 @@ def test_a_server_that_came_back_is_not_noticed(modica: Modica) -> None:
         assert ledger.send(modica, NUMBER, "Kia ora", reference="order-42").state == "submitted"
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_during_a_request_leaves_the_message_in_doubt(simulator: Simulator) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
         ledger.migrate()
@@ -384,6 +387,7 @@ def test_a_database_that_goes_away_during_a_request_leaves_the_message_in_doubt(
         assert moved.state == "submitted"
 
 
+@pytest.mark.slow
 def test_a_failure_to_note_a_failure_does_not_hide_it(simulator: Simulator) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
         ledger.migrate()
@@ -542,6 +546,7 @@ def test_a_send_is_one_fsync_on_sqlite(tmp_path: Path) -> None:
     assert syncs(30) - syncs(10) == 20
 
 
+@pytest.mark.slow
 def test_a_send_is_one_fsync_on_postgresql(modica: Modica) -> None:
     # The server's own processes hardly sync: what waits for no disk is written by the commit after it.
     with PostgresServer(fsync=True, settings=["wal_writer_delay=10000", "autovacuum=off"]) as server:

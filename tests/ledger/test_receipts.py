@@ -57,6 +57,7 @@ def test_a_receipt_moves_its_message_forward_only(ledger: Any, modica: Any) -> N
     assert ledger.counts()["receipts"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(itertools.permutations(["sent", "unheard-of", "expired", "another"])))
 def test_the_order_of_receipts_cannot_show(blocking: Ledger, order: tuple[str, ...]) -> None:
     blocking.enqueue(NUMBER, "Kia ora", reference="order-42")

@@ -90,6 +90,7 @@ def test_the_question_and_the_bar_are_what_a_terminal_shows(simulator: Simulator
         assert re.search(words, printed), line
 
 
+@pytest.mark.slow
 def test_what_listen_and_trigger_show_is_what_they_show() -> None:
     listen, trigger = (block for block in blocks("console") if "localhost:8" in block)
 

@@ -30,6 +30,7 @@ SAMPLES = {page: SAMPLE.findall(text) for page, text in PAGES.items() if page no
 END = "\N{END OF MEDIUM}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SAMPLES)
 def test_the_samples_of_a_page_run_one_after_the_other(page: str, simulator: Simulator, tmp_path: Path) -> None:
     samples = SAMPLES[page]

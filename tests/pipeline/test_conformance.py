@@ -164,6 +164,7 @@ BREAKS: list[tuple[str, str, str, list[str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "old", "new", "named"), BREAKS, ids=[row[3][0].strip("; ") for row in BREAKS])
 def test_what_generated_code_lacks_is_named_with_method_spec_path_and_overlay_action(
     file: str, old: str, new: str, named: list[str], tmp_path: Path

@@ -31,6 +31,7 @@ def test_a_document_is_read_from_the_web(site: Any) -> None:
     assert download.read(f"{address}/moved") == b"swagger: '2.0'"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "message"),
     [

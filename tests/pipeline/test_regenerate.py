@@ -114,6 +114,7 @@ def test_a_broken_overlay_leaves_every_byte_where_it_was_and_says_so_on_one_line
     assert regenerate.read_tree(workspace) == before
 
 
+@pytest.mark.slow
 def test_an_endpoint_the_generator_would_drop_is_an_error(workspace: Path) -> None:
     published = workspace / "openapi" / "published" / "gateway-v1.swagger.yaml"
     published.write_text(

@@ -169,6 +169,7 @@ def test_v1_as_openapi_3_1_gives_the_same_client(workspace: Path, tmp_path: Path
     assert "description: Submit one message for one destination." in stated, "our words moved along"
 
 
+@pytest.mark.slow
 def test_other_words_alone_change_no_fact_and_are_reported_once(workspace: Path, tmp_path: Path, update: Any) -> None:
     document = mutated(V2, put("components > schemas > Uuid > description", "Any UUID."))
     before = regenerate.read_tree(workspace)
@@ -186,6 +187,7 @@ def test_other_words_alone_change_no_fact_and_are_reported_once(workspace: Path,
 REFERENCE = f"{COMMON} > reference"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "edits", "cause"),
     [
@@ -317,6 +319,7 @@ def test_an_action_the_vendor_made_redundant_is_reported_until_it_is_dropped(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "edits", "code"),
     [
@@ -348,6 +351,7 @@ def test_diff_spec_touches_nothing_and_tells_by_its_exit_status(
     assert sorted(path.name for path in workspace.iterdir()) == ["generated", "openapi", "scripts"]
 
 
+@pytest.mark.slow
 def test_the_transcript_in_the_documentation_is_what_the_command_prints(update: Any) -> None:
     page = (ROOT / "docs" / "spec-changes.md").read_text(encoding="utf-8")
     shown = page.partition("<!-- transcript -->\n```console\n")[2].partition("\n```\n")[0]
@@ -358,6 +362,7 @@ def test_the_transcript_in_the_documentation_is_what_the_command_prints(update: 
     assert day.sub("today", out).strip() == day.sub("today", expected).strip()
 
 
+@pytest.mark.slow
 def test_the_report_can_be_read_by_a_program(workspace: Path, tmp_path: Path, update: Any) -> None:
     code, out, err = update("--diff", "--json", written(mutated(V1, drop(REFERENCE)), tmp_path))
     assert (code, err) == (1, "")
@@ -387,6 +392,7 @@ def test_the_report_can_be_read_by_a_program(workspace: Path, tmp_path: Path, up
     ]
 
 
+@pytest.mark.slow
 def test_a_document_is_taken_over_from_the_web_and_named_by_its_address(
     workspace: Path, site: Any, update: Any
 ) -> None:

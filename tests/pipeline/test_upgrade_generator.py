@@ -26,6 +26,7 @@ def same_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upgrade_generator, "environment", lambda folder: Path(sys.executable))
 
 
+@pytest.mark.slow
 def test_the_newest_generator_is_tried_elsewhere_and_its_difference_is_shown(
     same_tools: None, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

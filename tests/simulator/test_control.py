@@ -492,6 +492,7 @@ def shared() -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation_id", _CHANGES)
 @given(data=st.data())
 @settings(deadline=None, max_examples=50)

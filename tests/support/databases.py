@@ -35,7 +35,7 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     return f"{postgres_server.url}?options=-csearch_path%3D{schema}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -29,6 +29,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
 def test_a_busy_event_loop_reads_an_answer_that_came_in_time(loops: str, limit: str) -> None:
@@ -99,6 +100,7 @@ import os; os._exit(0)
         assert process.communicate()[0] == f"{ID}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", LIMITS)
 def test_silence_ends_at_the_limit(sync_or_async: Flavour, limit: str) -> None:
     with (

@@ -630,6 +630,7 @@ def test_each_time_out_of_httpx_is_set_and_none_exceeds_the_deadline(sync_or_asy
     assert all(0 < each <= 2.0 for each in narrow.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patched", [False, True], ids=["a proxy", "a patched httpx"])
 def test_the_deadline_holds_between_the_bytes_of_a_head(
     sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, trusted: trustme.CA, patched: bool

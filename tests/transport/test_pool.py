@@ -173,6 +173,7 @@ else:
     assert server.acted == 1
 
 
+@pytest.mark.slow
 def test_one_client_serves_32_threads_and_leaves_nothing_open() -> None:
     with Misbehaving() as server, counted(server), Modica("name", "password", base_url=server.base_url) as modica:
         together = threading.Barrier(32)
@@ -190,6 +191,7 @@ def test_one_client_serves_32_threads_and_leaves_nothing_open() -> None:
     assert server.connections <= 32
 
 
+@pytest.mark.slow
 def test_one_client_serves_1000_tasks_and_leaves_nothing_open() -> None:
     with Misbehaving() as server, counted(server):
 
@@ -223,6 +225,7 @@ def test_connections_of_failed_calls_are_closed_too(sync_or_async: Flavour) -> N
     assert server.connections == len(behaviours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("instrumented", "connections"), [(False, 2), (True, 4)], ids=["ours", "instrumented"])
 def test_a_connection_that_was_idle_for_longer_than_keepalive_is_not_used(
     sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, instrumented: bool, connections: int

@@ -145,6 +145,7 @@ def tls(request: pytest.FixtureRequest, trusted: trustme.CA) -> Any:
     return server_side(trusted, "localhost") if request.param else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0, 1, 100, 300, 65536, 300_000])
 def test_a_stalled_writer_is_not_sent_or_in_doubt_and_nothing_is_written_any_more(
     sync_or_async: Flavour, monkeypatch: pytest.MonkeyPatch, tls: Any, offset: int
@@ -162,6 +163,7 @@ def test_a_stalled_writer_is_not_sent_or_in_doubt_and_nothing_is_written_any_mor
     assert not is_whole(data)
 
 
+@pytest.mark.slow
 def test_a_stalled_writer_ends_at_the_deadline_of_the_call_too(sync_or_async: Flavour) -> None:
     stalled = Stalled(100)
     with Misbehaving(stalled, receive_buffer=SMALL_BUFFER) as server:
@@ -170,6 +172,7 @@ def test_a_stalled_writer_ends_at_the_deadline_of_the_call_too(sync_or_async: Fl
     assert outcome.timed_out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then_reset", [False, True], ids=["stalls", "resets"])
 @pytest.mark.parametrize(
     ("status", "kind"),
