@@ -44,7 +44,7 @@ def process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
         finally:
             running.terminate()
             try:
-                running.wait(10)
+                running.wait(1)  # in order, if it can: then what it ran is counted
             except subprocess.TimeoutExpired:
                 running.kill()
 
