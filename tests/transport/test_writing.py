@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import select
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,8 +27,11 @@ from modica_facade import (
     _v1,
     _v2,
 )
+from modica_facade._calls import NoResponse, Response
 from modica_facade._transport import _async_connection, _sync_connection
 from modica_facade._transport._endpoint import Endpoint
+from modica_facade._transport._exchange import Exchange
+from modica_facade._transport._sync_connection import SyncConnection
 
 from ..conftest import Flavour
 from ..misbehaving import ID, Misbehaving, Peer, full_backlogs, response, server_side
@@ -213,6 +220,99 @@ def test_a_reset_while_the_request_is_written_is_judged_by_what_was_taken(sync_o
         outcome = send_large(sync_or_async, server, resetting)
     assert outcome.may_have_been_sent is sync_or_async.is_async
     assert type(outcome) is NotSentError or sync_or_async.is_async
+
+
+# A reset that comes between looking and writing
+
+
+class Refused(socket.socket):
+    """A socket that fails with an exception of somebody's own as soon as it took the request."""
+
+    error: BaseException
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        super().send(data, flags)
+        raise self.error
+
+
+@contextlib.contextmanager
+def reset_connection(said: bytes = b"", kind: type[socket.socket] = socket.socket) -> Iterator[SyncConnection]:
+    """One that the peer has reset, after it said something."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, kind() as sock:
+        sock.connect(listening.getsockname())
+        sock.settimeout(0)
+        peer, _ = listening.accept()
+        peer.sendall(said)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        poll = select.poll()
+        poll.register(sock, select.POLLERR)
+        assert poll.poll(10_000)
+        yield SyncConnection(sock)
+
+
+def an_exchange(connection: SyncConnection) -> Exchange:
+    endpoint = Endpoint("http://127.0.0.1:1", "name", "password", _v1.ACCEPT, 2.0)
+    exchange = Exchange(endpoint, _v1.send(NUMBER, "Kia ora"), 5.0, time.monotonic() + 9)
+    exchange.start(connection.parser)
+    return exchange
+
+
+def test_a_write_that_the_system_refuses_took_nothing() -> None:
+    with reset_connection() as connection:
+        exchange = an_exchange(connection)
+        connection._write(exchange)
+        outcome = exchange.outcome()
+    assert isinstance(outcome, NoResponse)
+    assert outcome.may_have_been_sent is False
+
+
+def test_a_refusal_that_was_there_before_the_reset_is_the_outcome() -> None:
+    with reset_connection(response(401, {"error": "no"})) as connection:
+        exchange = an_exchange(connection)
+        connection._write(exchange)
+        outcome = exchange.outcome()
+    assert isinstance(outcome, Response)
+    assert outcome.status == 401
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ECONNRESET, "from a handler"),
+        OSError(errno.ENOBUFS, "from a handler"),
+        OSError(errno.EIO, "from a handler"),
+    ],
+    ids=lambda error: errno.errorcode[error.errno],
+)
+def test_a_write_that_fails_after_it_took_something_proves_nothing(error: OSError) -> None:
+    here, there = socket.socketpair()
+    refused = Refused(fileno=here.detach())
+    refused.settimeout(0)
+    refused.error = error
+    with refused, there:
+        connection = SyncConnection(refused)
+        exchange = an_exchange(connection)
+        connection._write(exchange)
+        outcome = exchange.outcome()
+    assert isinstance(outcome, NoResponse)
+    assert outcome.cause is error
+    assert outcome.may_have_been_sent is True
+
+
+@pytest.mark.parametrize("error", [TimeoutError("a limit of the application's"), KeyboardInterrupt()], ids=repr)
+def test_what_is_not_the_systems_passes(error: BaseException) -> None:
+    here, there = socket.socketpair()
+    refused = Refused(fileno=here.detach())
+    refused.settimeout(0)
+    refused.error = error
+    with refused, there:
+        connection = SyncConnection(refused)
+        exchange = an_exchange(connection)
+        with pytest.raises(type(error)) as passed:
+            connection._write(exchange)
+    assert passed.value is error
+    assert exchange.may_have_been_sent
 
 
 # No part of a request can be acted on
