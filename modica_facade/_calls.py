@@ -275,7 +275,7 @@ class _ErrorEnvelope:
 
 
 def _parse_envelope(body: Mapping[str, object]) -> _ErrorEnvelope:
-    """Any of the three forms, for both API versions: which of them comes, the documentation contradicts itself.
+    """Any of the three forms, for both API versions: the documentation contradicts itself on which of them comes.
 
     ``{"error", "error-desc"}``: prose documentation of v1 and v2. ``{"message", "code"}``: specification of v1.
     ``{"message", "statusCode", "error"}``: specification of v2.

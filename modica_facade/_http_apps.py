@@ -278,7 +278,7 @@ class DjangoView:
     """A view for ``urls.py``, for Django under WSGI and ASGI alike."""
 
     # What the decorators csrf_exempt and login_not_required set: the gateway has neither a token nor a session.
-    # Attributes of the object, not of the class, since decorators copy an object's.
+    # Attributes of the object, not of the class: decorators copy those of the object.
     def __init__(self, respond: Respond) -> None:
         self._respond = respond
         self.csrf_exempt = True

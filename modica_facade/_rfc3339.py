@@ -18,7 +18,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 def parse_datetime(value: datetime | str) -> datetime:
-    """Parse a date, cut to whole seconds; the caller's own offset is kept, without the rest of the time zone.
+    """Parse a date, cut to whole seconds. Its offset is kept, without the rest of the time zone.
 
     Two datetimes with one time zone object are compared by their wall clocks, which is wrong in the night when the
     clocks are set back. With a fixed offset each they are compared as instants.

@@ -293,14 +293,14 @@ class BroadcastInterruptedError(ModicaError):
         self.submitted_count = submitted_count
 
     def __copy__(self) -> BroadcastInterruptedError:
-        # Without reading the input, which may have no end; from here on each has the whole rest.
+        # Does not read the input, which may be endless; from here on both copies have all that is left of it.
         twin = type(self)(*self.args)
         twin.__dict__.update(self.__dict__)
         self.unsent, twin.unsent = itertools.tee(self.unsent)
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An iterator cannot leave the process, the destinations it stands for must: they are read, and kept here too.
+        # An iterator cannot be pickled, but its destinations must not be lost: they are read, and kept here too.
         remaining = list(self.unsent)
         self.unsent = iter(remaining)
         cause = self.cause

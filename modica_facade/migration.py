@@ -149,7 +149,7 @@ class _Variable:
 
     def kinds(self) -> _Kinds:
         if self._kinds is None:
-            self._kinds = set()  # also the answer for whoever asks while this is being found out
+            self._kinds = set()  # also the answer to whoever asks while this is being worked out
             for value in self.values:
                 self._kinds |= value()
         return self._kinds
@@ -186,7 +186,7 @@ class _File:
         self._imports_us = False
         self._nodes: list[tuple[ast.AST, _Scope]] = []
         pending: list[tuple[ast.AST, _Scope]] = [(tree, self._module)]
-        while pending:  # no recursion: generated code nests deeply
+        while pending:  # not recursive: generated code nests deeply
             node, scope = pending.pop()
             self._nodes.append((node, scope))
             inner = self._bind(node, scope)
@@ -201,7 +201,7 @@ class _File:
     # What is bound to what
 
     def _bind(self, node: ast.AST, scope: _Scope) -> _Scope:
-        """Note what a node binds; the scope of its children."""
+        """Note what a node binds, and return the scope of its children."""
         match node:
             case ast.Import() | ast.ImportFrom():
                 self._bind_import(node, scope)
@@ -265,7 +265,7 @@ class _File:
                 scope.bind(name, ({kind} - {""} if ours else set[str]()).copy)
 
     def _bind_class(self, node: ast.ClassDef, scope: _Scope) -> _Scope:
-        # A subclass of a client gives a client, but is not the class that has to be replaced.
+        # A subclass of a client makes a client, but is not the class to replace.
         scope.bind(node.name, lambda: {f"-> {kind}" for kind in self._bases(node.bases, scope)})
         return _Scope(node, scope)
 
@@ -327,7 +327,7 @@ class _File:
             return self._annotated(arguments[0], scope)
         if _is_int(function):
             return {"int"}
-        # What has the name of a class gives something else than a client, whatever it is then called.
+        # What is named like a class makes something other than a client, whatever the result is called.
         unknown = {"other"} if name[:1].isupper() else set[str]()
         return _given(self._kinds(function, scope)) or unknown
 
@@ -637,7 +637,7 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Look at files, print what changes; the exit code."""
+    """Look at files, print what changes, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m modica_facade.migration",
         description="List what changes in Python code that uses modica_facade with the move from REST v1 to v2.",

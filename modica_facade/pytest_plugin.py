@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .simulator import AsyncSimulator, Simulator
 
 _SHARED = ("modica_simulator_module", "modica_simulator_session")
-# Those of one test, however it asked for them: not every way shows in its arguments.
+# The simulators of one test, however it asked for them: request.getfixturevalue leaves no trace in its arguments.
 _OWN = pytest.StashKey["list[Simulator | AsyncSimulator]"]()
 
 
@@ -40,7 +40,7 @@ def modica_simulator_settings() -> dict[str, Any]:
 @pytest.fixture
 def modica_simulator(request: pytest.FixtureRequest, modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
     """Modica's gateway as documented, on loopback: give ``modica_simulator.base_url`` to the client under test."""
-    from .simulator import Simulator  # only who asks for it pays for a server
+    from .simulator import Simulator  # only tests that ask for it pay for a server
 
     with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         own = request.node.stash.setdefault(_OWN, [])
@@ -54,7 +54,7 @@ def modica_simulator_async(
     request: pytest.FixtureRequest, modica_simulator_settings: dict[str, Any]
 ) -> Generator[AsyncSimulator]:
     """`modica_simulator` for asyncio tests, whatever plugin runs them: what posts callbacks is awaited."""
-    from .simulator import AsyncSimulator  # only who asks for it pays for a server
+    from .simulator import AsyncSimulator  # only tests that ask for it pay for a server
 
     with AsyncSimulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         own = request.node.stash.setdefault(_OWN, [])
@@ -79,7 +79,7 @@ def modica_simulator_env(
 @pytest.fixture(scope="module")
 def modica_simulator_module(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
     """`modica_simulator`, one for all tests of a module; each test finds it as new, at the same address."""
-    from .simulator import Simulator  # only who asks for it pays for a server
+    from .simulator import Simulator  # only tests that ask for it pay for a server
 
     with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         yield simulator
@@ -88,7 +88,7 @@ def modica_simulator_module(modica_simulator_settings: dict[str, Any]) -> Genera
 @pytest.fixture(scope="session")
 def modica_simulator_session(modica_simulator_settings: dict[str, Any]) -> Generator[Simulator]:
     """`modica_simulator`, one for the whole run; each test finds it as new, at the same address."""
-    from .simulator import Simulator  # only who asks for it pays for a server
+    from .simulator import Simulator  # only tests that ask for it pay for a server
 
     with Simulator(**modica_simulator_settings) as simulator, _one_clock(simulator):
         yield simulator

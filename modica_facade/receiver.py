@@ -126,7 +126,7 @@ class CallbackReceiver:
         try:
             callback = parse_callback(body)
         except InvalidCallbackError as error:
-            callback = error  # looked at below: here it would become the context of what a handler raises
+            callback = error  # handled below: in here it would become the context of what a handler raises
         if isinstance(callback, InvalidCallbackError):
             if self._on_unreadable is None:
                 _log.warning("unreadable callback (%d bytes) answered 400: %s", len(body), callback)
@@ -188,7 +188,7 @@ def _check_handler(name: str, handler: Callable[..., object] | None) -> None:
         raise ConfigurationError(f"{name} must be a function or an async function")
     for function in (handler, type(handler).__call__):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            # Calling it would run nothing of it, and what it was to store would be acknowledged all the same.
+            # Calling it would run none of it, and what it was meant to store would be acknowledged all the same.
             raise ConfigurationError(f"{name} has a yield, so calling it would not run it: take that out")
 
 

@@ -104,7 +104,7 @@ def normalise(number: str, country: str) -> str:
     region = country.upper()
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidRequestError(f"there is no country {country!r}; give two letters, such as NZ", field="country")
-    # Copied numbers bring marks of text direction and the like, which nobody sees.
+    # Numbers that were copied bring invisible marks of text direction and the like.
     text = "".join(c for c in number if unicodedata.category(c) != "Cf").strip().replace("\uff0b", "+")
     parsed = None
     if _NUMBER.fullmatch(text):  # phonenumbers itself would find a number in "call 021 123 4567" and in "0800 FLOWERS"

@@ -61,7 +61,7 @@ class _LoopPool(ConnectionPool[AsyncConnection]):
     def forget(self) -> None:
         super().forget()
         self._waiting.clear()
-        # Those of the event loop stayed in the parent.
+        # The threads of the event loop stayed in the parent.
         self.threads = ThreadPoolExecutor(1)
 
 
@@ -148,5 +148,5 @@ class AsyncTransport:
         """Close every idle connection; one in use is closed when its call ends. A client that was given stays open."""
         self._closed = True
         self._own_pool().close()
-        # The event loop closes the sockets in its next turn, which could otherwise be after its end.
+        # The event loop closes the sockets in its next turn, and might otherwise end before that.
         await asyncio.sleep(0)

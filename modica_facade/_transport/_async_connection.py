@@ -80,14 +80,14 @@ class AsyncConnection(Connection, asyncio.Protocol):
         exchange.start(self.parser)
         if self._transport is None or not await self._is_quiet():
             return False
-        # Nothing is awaited between the look and the write.
+        # Nothing is awaited between this look and the write.
         self._over = self._loop.create_future()
         self._exchange = exchange
         exchange.pending = True
         self._transport.write(exchange.unsent)
         self._writing = True
         self._active_at = time.monotonic()
-        # In the next turn of the loop, when uvloop has really written.
+        # In the next turn of the loop: only then has uvloop written.
         self._timer = self._loop.call_soon(self._check_progress)
         try:
             await self._over
@@ -130,7 +130,7 @@ class AsyncConnection(Connection, asyncio.Protocol):
                 exchange.fail(f"{what} within {limit:g} s", timed_out=True)
                 self._settle()
         except BaseException as error:  # noqa: BLE001 - passed on to the task
-            # A signal handler's: the event loop would log it, and the task would never wake.
+            # From a signal handler. The event loop would only log it, and the task would never wake.
             self._settle(error)
 
     def _has_unsent(self) -> bool:
@@ -144,17 +144,17 @@ class AsyncConnection(Connection, asyncio.Protocol):
                 self._over.set_result(None)
             else:
                 self._over.set_exception(error)
-        # Last: whatever interrupts this is followed by the end of the connection, which settles it then.
+        # Last: if this is interrupted, the end of the connection follows and settles it.
         self._exchange = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Of uvloop's it is none in name.
+        # uvloop's transports do not derive from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            # Nobody asked for it.
+            # Unsolicited: close rather than keep it for the next call.
             self.close()
             return
         if not self._has_unsent():

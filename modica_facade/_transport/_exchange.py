@@ -21,7 +21,7 @@ POOL_TIMEOUT: Final = 5.0
 # A broadcast of 1000 is answered with about 150 KB; ten times that is not an answer of the gateway.
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 _MAX_INFORMATIONAL: Final = 10
-# Whoever answers one of these may well hang up, and the next request on the connection would be lost in that.
+# A server that answers with one of these may well hang up, and the next request on the connection would be lost.
 _NOT_REUSED_AFTER: Final = frozenset({408, 425, 429})
 # X509_V_ERR_... of OpenSSL: a self-signed certificate, or one whose issuer is not among the trusted.
 _UNKNOWN_ISSUER: Final = frozenset({18, 19, 20, 21})
@@ -139,7 +139,7 @@ def is_io_error(error: OSError) -> bool:
     return isinstance(error, ssl.SSLError) or isinstance(error.errno, int)
 
 
-# h11 needs to know that a request went out, not what it was: our credentials would be in the locals of its frames.
+# h11 needs to know that a request went out, not which: the locals of its frames would hold our credentials.
 _REQUEST: Final = h11.Request(method="POST", target="/", headers=[("Host", "gateway")])
 _END: Final = h11.EndOfMessage()
 
@@ -179,7 +179,7 @@ class Exchange(Attempt):
         text = self.redact(str(error))
         if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _UNKNOWN_ISSUER:
             text += "; if the issuer is your company's proxy, name a file with its root certificate in SSL_CERT_FILE"
-        # What h11 says may repeat what the peer echoed, and its frames hold it.
+        # h11's text may repeat what the peer echoed, and so do the locals of its frames.
         cause = h11.RemoteProtocolError(text) if isinstance(error, h11.RemoteProtocolError) else error
         cause.__cause__ = cause.__context__ = None
         self.fail(

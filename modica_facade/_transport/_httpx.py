@@ -29,7 +29,7 @@ _IO_ERRORS: Final = (
     h11.ProtocolError, OSError,
 )  # fmt: skip
 _ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, *_IO_ERRORS)
-# They can repeat a header in their text, and come again.
+# Their text may repeat a header, and trying again does not help.
 _LOCAL_ERRORS: Final = (httpx.LocalProtocolError, httpcore.LocalProtocolError, h11.LocalProtocolError)
 _LASTING: Final = (*_LOCAL_ERRORS, httpx.InvalidURL, httpx.UnsupportedProtocol, ssl.SSLCertVerificationError)
 _BEFORE_SENDING: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -91,7 +91,7 @@ class HttpxAttempt(Attempt):
                 "trace": self.trace.listen if is_async else self.trace,
             },
         )
-        # Whatever failed until here failed on this machine.
+        # Whatever failed before this line failed on this machine.
         self._handed_over = True
         return request
 
@@ -154,7 +154,7 @@ class HttpxAttempt(Attempt):
                 self.fail("its body was not read")
             return
         chain = _chain(error)
-        # So a test library raises it, on behalf of nobody: from an I/O error, these come with that as their cause.
+        # This is how a test library raises it, with nothing underneath: a real one has an I/O error as its cause.
         mocked = all(type(each).__module__.startswith("respx.") for each in chain[1:])
         self._proven = ours and mocked and not trace.events_seen and isinstance(error, _BEFORE_SENDING)
         self._weigh(error)

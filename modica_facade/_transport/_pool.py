@@ -49,7 +49,7 @@ class Connection:
         self.dead = True
         descriptor = self.sock.fileno()
         if descriptor >= 0:
-            # Closed first: a process may have as many descriptors as it is allowed, and could open nothing.
+            # Closed first: a process at its limit of file descriptors could open nothing.
             os.close(descriptor)
             null = os.open(os.devnull, os.O_RDWR)
             if null != descriptor:
@@ -97,7 +97,7 @@ class ConnectionPool(Generic[C]):
     def release(self, connection: C) -> None:
         """Keep a connection for another attempt."""
         connection.idle_since = now = time.monotonic()
-        # What lies at the bottom is not needed any more. Another thread may be here too: the list may be empty.
+        # The oldest idle connections are no longer needed. Another thread may be here too, so the list may be empty.
         with suppress(IndexError):
             while self._idle[0].idle_since <= now - self._keepalive:
                 self._idle.pop(0).close()

@@ -66,7 +66,7 @@ class Transport:
                     perform()
                 return attempt.outcome()
             finally:
-                # Not by a function of ours: a signal handler could raise where that begins.
+                # Not in a function of ours: a signal handler could raise as that begins.
                 pool.in_flight.discard(attempt)
                 if self._waiting:
                     self._wake_ups.put(None)
@@ -80,7 +80,7 @@ class Transport:
         self._waiting.add(attempt)
         try:
             while (left := deadline - time.monotonic()) > 0:
-                # A hint that a slot is free: it may be lost in a signal handler, so nobody relies on it for long.
+                # A hint that a slot is free. A signal handler may lose it, so nobody relies on it for long.
                 with suppress(queue.Empty):
                     self._wake_ups.get(timeout=min(_LOOK_AGAIN, left))
                 if self._pool.enter(attempt):

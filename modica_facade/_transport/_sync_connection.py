@@ -19,7 +19,7 @@ from ._pool import Connection
 
 READ: Final = 1
 WRITE: Final = 4
-# With one of these a send proves that it took nothing.
+# A send that fails with one of these took nothing.
 _NOTHING_TAKEN: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN})
 
 
@@ -95,7 +95,7 @@ class SyncConnection(Connection):
                 self._read(exchange)
         while not exchange.over:
             ready = wait(self.sock, READ, exchange.remaining(exchange.timeout))
-            # What has arrived is read, however late it is.
+            # Whatever has arrived is read, however late it is.
             self._read(exchange)
             if not ready:
                 exchange.fail(f"no response within {exchange.timeout:g} s", timed_out=True)
@@ -123,10 +123,10 @@ class SyncConnection(Connection):
         except OSError as error:
             if not is_io_error(error):
                 raise
-            # Raised by the system itself, and not by a handler that came after it had taken something?
+            # Raised by the system itself, not by a signal handler that ran after something was taken?
             raised_here = error.__traceback__ is not None and error.__traceback__.tb_next is None
             exchange.pending = not (raised_here and error.errno in _NOTHING_TAKEN)
-            # A response may be there all the same, and says more.
+            # A response may have come all the same, and says more.
             self._read(exchange)
             if exchange.head is None:
                 exchange.fail_with(error)

@@ -63,8 +63,8 @@ class RequestTrace:
     def __call__(self, event: str, info: MutableMapping[str, Any]) -> None:
         """Take an event of the blocking half of httpcore."""
         if info.get("timeout"):
-            # It goes on with what stands here afterwards: as it is, a late handshake would get the whole time-out, and
-            # so would each address of a host that has several.
+            # httpcore goes on with the value that stands here afterwards. Left alone, a late handshake would get the
+            # whole time-out, and so would each address of a host that has several.
             info["timeout"] = max(0.001, min(info["timeout"], self._deadline - time.monotonic()))
             if event == "connection.connect_tcp.started":
                 with suppress(OSError):

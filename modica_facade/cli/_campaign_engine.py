@@ -24,7 +24,7 @@ from ._errors import FailedError
 if TYPE_CHECKING:
     from procrastinate import App
 
-_QUEUE: Final = "modica-campaigns"  # of these jobs alone: the database may serve another procrastinate application
+_QUEUE: Final = "modica-campaigns"  # for these jobs alone: the database may serve another procrastinate application
 _JOBS: Final = 4  # units that one process works on at once
 _CONNECT_SECONDS: Final = 5.0  # without its database for so long, a worker ends
 _OBJECT: Final = re.compile(r"^CREATE (?:TABLE|FUNCTION) (procrastinate_\w+)", re.MULTILINE)

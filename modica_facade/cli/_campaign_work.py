@@ -25,7 +25,7 @@ _UNIT_SECONDS: Final = 5.0
 
 
 def work_unit(ledger: Ledger, modica: Modica | ModicaV2, name: str, stop: Stop, tell: Tell) -> int:
-    """Send for one campaign, for a while; how many destinations were tried.
+    """Send for one campaign, for a while, and return how many destinations were tried.
 
     Raises:
         FailedError: what went wrong concerns this campaign alone, which is paused: with each further try the gateway

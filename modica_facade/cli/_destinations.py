@@ -124,7 +124,7 @@ def read_destinations(
 def checked_destinations(
     arguments: Sequence[str], files: Sequence[str], column: str | None, country: str | None, *, skip_bad: bool
 ) -> Sequence[str]:
-    """Those to send to, each of them once; what was left out or changed is said.
+    """The destinations to send to, each of them once; what was left out or changed is printed.
 
     Raises:
         UsageError: as `read_destinations`; there are none; or some are bad and ``skip_bad`` was not given.
@@ -170,7 +170,7 @@ def _why_bad(value: str, *, typed: bool) -> str | None:
         return "a spreadsheet has rounded this number; format the column as text and enter it again"
     if _DECIMAL.fullmatch(value):
         return "a spreadsheet has made a decimal of this number; format the column as text"
-    # What is typed one by one is meant; in a file it is more likely the wrong column or a heading.
+    # Somebody who types such a thing means it; in a file it is more likely the wrong column, or a heading.
     if not typed and not _NUMBER.fullmatch(value):
         return "not a number" if value else "empty"
     return None

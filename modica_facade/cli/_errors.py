@@ -58,7 +58,7 @@ def exit_code(error: ModicaError) -> int:
 
 
 def report(error: BaseException, ctx: click.Context | None = None) -> int:
-    """Print what went wrong; the exit code."""
+    """Print what went wrong and return the exit code."""
     if isinstance(error, BrokenPipeError):
         detach_stdout()
         return BROKEN_PIPE
@@ -103,7 +103,7 @@ def _describe(error: BaseException) -> tuple[int, str]:
             if isinstance(error, OSError) and file.parent.name == "click":  # printing --help
                 detach_stdout()
                 return USAGE, f"standard output cannot be written: {error.strerror}"
-            # A bug. Where it struck is not known here, so nothing is said to be unsent.
+            # A bug. Where it struck is unknown here, so nothing is called unsent.
             where = f"{file.name}:{frame.lineno}"
             return UNKNOWN, (
                 f"internal error, please report it: {type(error).__name__}: {error} ({where}); "

@@ -17,7 +17,7 @@ _EXAMPLE = "2030-05-05 10:00 Pacific/Auckland"
 
 
 def to_rfc3339(text: str) -> str:
-    """A local time with its zone as RFC 3339 text; what already looks like that comes back, for the library to judge.
+    """A local time with its zone as RFC 3339 text. What already looks like that comes back for the library to judge.
 
     Args:
         text: a date, ``today`` or ``tomorrow`` (there), a time, a zone of the IANA database.

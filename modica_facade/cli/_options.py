@@ -175,7 +175,7 @@ def message_options(function: _Function) -> _Function:
 
 
 def sending_options(function: _Function) -> _Function:
-    """Add the options of a message, but for its reference."""
+    """Add the options of a message, except its reference."""
     for option in (
         click.option("--integration-id", metavar="UUID", help="REST v2 only."),
         click.option("--sms-class", type=click.IntRange(0, 3)),

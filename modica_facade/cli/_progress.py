@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where that is a terminal; rich draws it, what it says is decided here."""
+"""A progress bar on standard error where that is a terminal. rich draws it; what it says is decided here."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Bar:
                 self._bar.stop()
 
     def show(self, done: int, total: int | None = None) -> None:
-        """Draw it anew."""
+        """Draw it again."""
         self._total = self._total if total is None else total
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=self._total)

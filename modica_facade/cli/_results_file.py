@@ -83,7 +83,7 @@ class Account:
         self.left_out: int | None = None
 
     def read(self, file: BinaryIO, path: Path) -> int:
-        """Read it to its end; how many bytes of it are whole lines, the last one perhaps without its newline.
+        """Read it to its end and return how many bytes are whole lines, the last one perhaps without its newline.
 
         Raises:
             ConfigurationError: a line is not one of a results file.
@@ -228,7 +228,7 @@ class ResultsFile:
         self._close()
 
     def plan(self, destinations: Sequence[str]) -> None:
-        """Write down everybody the broadcast is for, but for those that are in the file already."""
+        """Write down everybody the broadcast is for, except those already in the file."""
         new = [each for each in destinations if number_key(each) not in self.account.entries]
         source = iter(new)
         while batch := list(islice(source, _PLANNED_IN_A_LINE)):
@@ -258,7 +258,7 @@ class ResultsFile:
         return self._note(attrs.evolve(outcome, destination=given))
 
     def end(self, unsent: Iterable[str], reason: str) -> list[BroadcastOutcome]:
-        """The end: what is still in flight is unknown, but for what certainly was not sent.
+        """The end: what is still in flight is unknown, except what certainly was not sent.
 
         Returns:
             The unknown ones.

@@ -31,7 +31,7 @@ def stop_requested(then: Callable[[], object] = _say_what_is_awaited) -> Generat
 
 @contextlib.contextmanager
 def stop_in_order() -> Generator[threading.Event]:
-    """The first signal sets the event, the next one ends the process as if nobody handled it, whatever its threads do.
+    """The first signal sets the event, the next one ends the process as if unhandled, whatever its threads do.
 
     For what keeps its account in a database all the time.
     """
@@ -74,7 +74,7 @@ def _handled_by(handle: Callable[[int, object], None]) -> Generator[None]:
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         for number, handler in before.items():
-            # A job in the background ignores SIGINT, one under nohup SIGHUP: so it shall stay.
+            # A background job ignores SIGINT, one under nohup SIGHUP, and must go on doing so.
             if handler is not signal.SIG_IGN:
                 signal.signal(number, handle)
         yield

@@ -38,7 +38,7 @@ class Threads:
         self._threads = 0
         self._waiting: queue.SimpleQueue[tuple[Context, Batch] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[None] = queue.SimpleQueue()
-        """Wakes the thread that waits; what counts is `Batch.finished`."""
+        """Wakes the waiting thread; what counts is `Batch.finished`."""
 
     def __enter__(self) -> Self:
         # A program may end while it still holds the iterator.

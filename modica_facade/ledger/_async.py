@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS: Final = 4
-"""So many connections at most: SQLite has one writer anyway, and a transaction is short."""
+"""The most connections: SQLite has one writer anyway, and a transaction is short."""
 
 
 class AsyncLedger:
@@ -42,7 +42,7 @@ class AsyncLedger:
         ConfigurationError: as for `Ledger`.
     """
 
-    # For the repr of one that could not be made: the traceback that says so shows it.
+    # For the repr of a ledger whose __init__ failed, which tracebacks show.
     _place = ""
 
     def __init__(self, url_or_path: str | os.PathLike[str], *, prefix: str = "modica_") -> None:
@@ -369,7 +369,7 @@ class Threads:
         self._process = 0
 
     def close(self) -> None:
-        """End the threads, after what they are at."""
+        """End the threads once they have finished what they are doing."""
         if self._executor is not None:
             self._executor.shutdown(wait=False)
             self._executor = None
@@ -381,7 +381,7 @@ class Threads:
     async def perform(self, client: Any, steps: _attempts.Steps[T]) -> T:
         """Perform what an operation yields, on an asynchronous client."""
         if isinstance(client, Modica | ModicaV2):
-            # It would send, and only then could its answer not be awaited.
+            # It would send first, and only then find that the answer cannot be awaited.
             raise InvalidRequestError("this client blocks: use it with Ledger", field="client")
         advance: Callable[[], Any] = functools.partial(next, steps)
         while True:

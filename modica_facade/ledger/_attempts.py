@@ -46,10 +46,10 @@ MAX_BROADCAST: Final = 1000
 """Destinations of one broadcast (published specification)."""
 
 HOLD: Final = timedelta(seconds=10)
-"""How long a campaign waits, at every worker, after a request that says that the gateway is not well."""
+"""How long a campaign waits, at every worker, after a response that says that the gateway is not well."""
 
 RETRY_DELAY: Final = timedelta(seconds=60)
-"""How long a queued message waits that could not be sent; the client has tried several times by then."""
+"""How long a queued message waits after it could not be sent; by then the client has tried several times."""
 
 _NOTHING_SENT: Final = "nothing was sent, call again later"
 
@@ -135,7 +135,7 @@ def make_request(client: Any, *, claim: Claim, left: timedelta) -> Any:
 def _settle_failure(database: Database, claim: Claim, error: ModicaError) -> None:
     due_at = None
     if claim.queued:
-        # What a person has to put right is due at once, and waits for that person.
+        # What a person has to put right need not wait: `work` has stopped until then.
         waits = next_step(error, claim) != "stop"
         due_at = database.now() + (retry_delay(error, RETRY_DELAY) if waits else timedelta())
     try:
@@ -153,7 +153,7 @@ def _settle_failure(database: Database, claim: Claim, error: ModicaError) -> Non
 def send(
     database: Database, client: Any, destination: str, content: str, *, reference: str, **options: Any
 ) -> Steps[Entry]:
-    """Send one message, unless its reference says that this was done."""
+    """Send one message, unless its reference shows that this was done."""
     _check_client(client)
     given = _given(client, options)
     for name, value in (("destination", destination), ("content", content), ("reference", reference)):
@@ -247,7 +247,7 @@ def _send_batch(
 def work(
     database: Database, client: Any, *, campaign: str | None, limit: int | None, stop: Callable[[], bool] | None = None
 ) -> Steps[int]:
-    """Claim and send what is due, one request after another; how many messages were tried."""
+    """Claim and send what is due, one request after another, and return how many messages were tried."""
     _check_client(client)
     if limit is not None:
         check_count("limit", limit, sys.maxsize)

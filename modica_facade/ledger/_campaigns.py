@@ -175,7 +175,7 @@ def may_send(campaign: Settings, now: datetime) -> timedelta | None:
 
 
 def take_turn(database: Database, name: str, room: int) -> Turn:
-    """Take the time of one request for at most so many destinations, if it is near."""
+    """Reserve the time of one request for at most so many destinations, if it is near."""
     now = database.now()
     with database.transaction("read") as transaction:
         campaign = find(transaction, name)
@@ -206,7 +206,7 @@ def hold(database: Database, name: str, pause: timedelta) -> None:
 
 
 def add(database: Database, name: str, destinations: Iterable[str]) -> int:
-    """Queue destinations; how many were new."""
+    """Queue destinations and return how many were new."""
     check_iterable(destinations)
     remaining = iter(destinations)
     added = 0
@@ -243,7 +243,7 @@ def _move(database: Database, name: str, new_state: str, *, before: tuple[str, .
 
 
 def cancel(database: Database, name: str) -> int:
-    """End a campaign; how many destinations were still queued."""
+    """End a campaign and return how many destinations were still queued."""
     _move(database, name, "cancelled", before=("new", "running", "paused"))
     cancelled = 0
     while True:

@@ -288,17 +288,17 @@ class Transaction:
         self._cursor = database.dialect.cursor(connection)
 
     def now(self) -> datetime:
-        """What the ledger's clock says."""
+        """The time by the ledger's clock."""
         return self._database.now()
 
     def run(self, template: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Execute one statement; the rows it returns, if it returns any."""
+        """Execute one statement and return its rows, if it has any."""
         cursor = self._cursor
         cursor.execute(self._database.statement(template), self._database.dialect.parameters(parameters))
         return cursor.fetchall() if cursor.description else []
 
     def change(self, template: str, **parameters: Any) -> int:
-        """Execute one statement that returns no rows; how many it changed."""
+        """Execute one statement that has no rows, and return how many it changed."""
         self.run(template, **parameters)
         return int(self._cursor.rowcount)
 

@@ -1,4 +1,4 @@
-"""Operations that need no gateway; what a request needs before and after it is here as well."""
+"""Operations that need no gateway, and what a request needs before and after it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _has_surrogate(value: str) -> bool:
 
 
 def storable(value: str | None) -> str | None:
-    """A foreign text in which what cannot be stored is replaced: it must not stop what it came with."""
+    """Somebody else's text with what cannot be stored replaced: it must not get in the way of what it came with."""
     if value is None or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -119,7 +119,7 @@ def put(
     content: str | None = None,
     options: str | None = None,
 ) -> int | Entry:
-    """The id of the row that this call may act on, because it is new or was not sent; otherwise what is known.
+    """The id of the row that this call may act on, since it is new or was not sent; otherwise what is known.
 
     Raises:
         InvalidRequestError: the reference belongs to another destination.
@@ -143,7 +143,7 @@ def put(
         known = transaction.run(sql.FIND, reference=reference)
         if known:
             break
-        # Purged in between: now it is as new.
+        # Purged in between: now it is new again.
     found = row(known[0]).entry
     if found.destination != destination:
         raise InvalidRequestError(
@@ -190,7 +190,7 @@ def settle(
     attempted_at: datetime | None = None,
     due_at: datetime | None = None,
 ) -> list[Entry]:
-    """Write down what an attempt brought, with the receipts that were faster; the rows that changed."""
+    """Write down what an attempt brought, with the receipts that overtook it, and return the rows that changed."""
     now = transaction.now()
     submitted = [each for each in settlements if each.state == "submitted"]
     unsent = [each for each in settlements if each.state != "submitted"]
@@ -296,7 +296,7 @@ def reconcilable(database: Database, account: str) -> list[tuple[str, str]]:
 
 
 def reconcile(database: Database, message: Message, *, reference: str, account: str) -> Entry | None:
-    """Settle the row of a message that the gateway showed, if exactly one can be meant."""
+    """Settle the row of a message that the gateway returned, if only one can be meant."""
     label = message.reference or reference
     with database.transaction() as transaction:
         records = transaction.run(sql.RECONCILE, destination=message.destination, label=label, account=account)
@@ -319,7 +319,7 @@ def reconcile(database: Database, message: Message, *, reference: str, account: 
 def enqueue(
     database: Database, destination: str, content: str, *, reference: str, connection: object, **options: Any
 ) -> Entry:
-    """Queue one message; a reference that is known is left as it is, unless it was not sent."""
+    """Queue one message. A reference that is known is left as it is, unless it was not sent."""
     for name, value in (("destination", destination), ("content", content), ("reference", reference)):
         text(name, value)
     given = dump_options(send_options(options))
@@ -342,7 +342,7 @@ def enqueue(
 
 
 def cancel(database: Database, *, reference: str | None, destination: str | None) -> int:
-    """Cancel what is queued; how many rows."""
+    """Cancel what is queued and return the number of rows."""
     if (reference is None) is (destination is None):
         raise InvalidRequestError("give either reference or destination to cancel", field="reference")
     if reference is not None:
@@ -443,7 +443,7 @@ def counts(database: Database) -> dict[str, int]:
 
 
 def purge(database: Database, *, older_than: timedelta, receipts_older_than: timedelta) -> int:
-    """Delete what was settled before; how many rows."""
+    """Delete what was settled before and return the number of rows."""
     now = database.now()
     with database.transaction("fast") as transaction:
         transaction.run(sql.PURGE_RECEIPTS, until=now - receipts_older_than)

@@ -47,7 +47,7 @@ class Ledger:
         ConfigurationError: another URL scheme, or psycopg is not installed.
     """
 
-    # For the repr of one that could not be made: the traceback that says so shows it.
+    # For the repr of a ledger whose __init__ failed, which tracebacks show.
     _place = ""
 
     def __init__(self, url_or_path: str | os.PathLike[str], *, prefix: str = "modica_") -> None:
@@ -336,7 +336,7 @@ class Ledger:
         limit: int | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> int:
-        """Send what is queued and due, one request after another; in any number of processes at once.
+        """Send what is queued and due, one request after another, in any number of processes at once.
 
         Each request's messages are claimed just before it, so a process that is killed leaves those of one request
         in doubt and nothing else behind. What certainly was not sent goes back to the queue, a minute or the time the
@@ -364,7 +364,7 @@ class Ledger:
         return run(client, _attempts.work(self._database, client, campaign=campaign, limit=limit, stop=stop))
 
     def cancel(self, *, reference: str | None = None, destination: str | None = None) -> int:
-        """Cancel what is queued under a reference, or for a destination; how many messages that were.
+        """Cancel what is queued under a reference, or for a destination, and return the number of messages.
 
         It is no list of people who do not want messages: what is queued later is sent.
         """
@@ -387,7 +387,7 @@ class Ledger:
         sms_class: int | None = None,
         integration_id: str | UUID | None = None,
     ) -> Campaign:
-        """A campaign: one text to many destinations, sent by `work` at one pace. Created if it is not there.
+        """A campaign: one text to many destinations, sent by `work` at one pace. It is created if it does not exist.
 
         Args:
             name: unique in the ledger, 1 to 255 characters; the gateway is given it as the reference.
@@ -451,7 +451,7 @@ class Ledger:
         return _rows.record(self._database, receipt)
 
     def entry(self, reference: str, *, destination: str | None = None) -> Entry | None:
-        """What is known of a message; None: nothing.
+        """What is known of a message; None if nothing is.
 
         Args:
             reference: its own, or that of its broadcast or the name of its campaign.
@@ -510,7 +510,7 @@ class Ledger:
         return _rows.counts(self._database)
 
     def purge(self, *, older_than: timedelta, receipts_older_than: timedelta = timedelta(days=7)) -> int:
-        """Delete messages that were settled before, never one that is queued or in doubt; how many.
+        """Delete messages that were settled before, never one that is queued or in doubt, and return their number.
 
         Their references are forgotten: a `send` under one of them sends.
 
@@ -536,7 +536,7 @@ class Campaign:
         return f"{type(self).__name__}({self.name!r})"
 
     def add(self, destinations: Iterable[str]) -> int:
-        """Queue destinations; how many were new. One that is there already is left alone, whatever became of it.
+        """Queue destinations and return how many were new. One already there is left alone, whatever became of it.
 
         Args:
             destinations: any iterable, pulled lazily; loaded ten thousand at a time, each of them or none.
@@ -571,7 +571,7 @@ class Campaign:
         _campaigns.resume(self._database, self.name)
 
     def cancel(self) -> int:
-        """End it for good; how many destinations were still queued."""
+        """End it for good and return how many destinations were still queued."""
         return _campaigns.cancel(self._database, self.name)
 
     def progress(self) -> dict[str, int]:

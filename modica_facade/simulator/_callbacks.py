@@ -38,7 +38,7 @@ class Receiver(Protocol):
         ...
 
     def post(self, payload: Payload, headers: Headers, loop: Loop, /) -> int:
-        """Hand over a callback; the status code of the answer.
+        """Hand over a callback and return the status code of the answer.
 
         Asynchronous receivers in this process run in ``loop``, or without one in a loop of their own.
 
@@ -87,7 +87,7 @@ def _positional(function: Callable[..., Any]) -> int:
     """How many arguments it must have: 3 for ASGI, 2 for WSGI."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in ones do not tell
+    except (TypeError, ValueError):  # some built-in functions have no signature
         return 1
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(each.kind in positional and each.default is each.empty for each in parameters)
@@ -117,7 +117,7 @@ class _Url:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            # Whose text may quote what it takes for a port: a part of the password.
+            # Its text may quote what it takes for a port: part of the password.
             raise ValueError(f"{_SHAPE}; not {_without_userinfo(url)!r}") from None
         userinfo, at, address = parts.netloc.rpartition("@")
         well_formed = (address.startswith("[") or _HOST.fullmatch(host)) and not address.endswith(":") and port != 0

@@ -55,7 +55,7 @@ def make_fault(
         answer = _answer(status or 400, body, headers)
     elif acted or body is not None or headers is not None:
         raise ValueError("acted, body and headers belong to an answer: give status as well")
-    elif cut is None and not delay and not callable(match):  # a function may want no more than to see the requests
+    elif cut is None and not delay and not callable(match):  # a match function may only want to see the requests
         raise ValueError("the rule says nothing to do: give error, status, cut or delay")
     return Fault(error, answer, acted, cut, delay, times, match if match is None or callable(match) else _match(match))
 

@@ -149,7 +149,7 @@ class Gateway:
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next thing happens by itself; None if nothing lies ahead."""
+        """When the next thing happens of its own accord; None if nothing will."""
         return self._agenda[0][0] if self._agenda else None
 
     def get(self, message_id: str) -> StoredMessage | None:
@@ -236,7 +236,7 @@ class Gateway:
         self._events.append("status", change)
 
     def receipt_now(self, message: StoredMessage, status: str, detail: str | None) -> Callback:
-        """A receipt outside the plan; the caller posts it, as those of `next_callback`."""
+        """Make a receipt outside the plan, which the caller posts like those of `next_callback`."""
         self.change_status(message, status)
         self._reopen(message)
         return Callback("receipt", message, status, detail=detail)

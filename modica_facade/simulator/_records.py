@@ -254,7 +254,7 @@ class Fault:
 
     @property
     def times_left(self) -> int | None:
-        """How many more requests it is for; None for any number."""
+        """How many more requests it applies to; None: any number."""
         return None if self.times is None else self.times - self.hits
 
 

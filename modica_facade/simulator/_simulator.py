@@ -1,4 +1,4 @@
-"""The simulator as Python code uses it: start it, say what shall become of messages, look at what was received."""
+"""The simulator for Python code: start it, say what becomes of messages, look at what was received."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _check_url(_instance: object, _attribute: object, value: CallbackUrl | None)
 
 @attrs.define
 class Application:
-    """An application of `Simulator(applications=...)`; what it sends is seen by it alone.
+    """An application of `Simulator(applications=...)`, which alone sees what it sends.
 
     Attributes:
         password: of its Basic credentials.
@@ -133,7 +133,7 @@ class BaseSimulator:
         self._start_as_new()
 
     def reset(self) -> None:
-        """Start as new, at the same address: settings as given at first, nothing received, the same ids again."""
+        """Begin again at the same address: the settings as first given, nothing received, the same ids again."""
         with self._lock:
             self._start_as_new()
             self._events.append("reset")
@@ -320,7 +320,7 @@ class BaseSimulator:
 
     @property
     def next_due(self) -> datetime | None:
-        """When the next status or callback is due by itself; None if nothing lies ahead."""
+        """When the next status or callback is due of its own accord; None if nothing is."""
         with self._lock:
             return self._gateway.next_due
 
@@ -553,7 +553,7 @@ class BaseSimulator:
         return posted
 
     def _post_until(self, until: datetime | None) -> list[Delivery]:
-        if self in _posted_by.get():  # whom the lock would let wait for himself
+        if self in _posted_by.get():  # the lock would make it wait for itself
             raise RuntimeError("the clock cannot be moved from within a callback: do it once advance() has returned")
         with self._delivering:
             return [delivery for delivery in self._post_due(self._gateway, until) if delivery is not None]
@@ -660,7 +660,7 @@ class BaseSimulator:
 
     @contextlib.contextmanager
     def _posting(self) -> Generator[None]:
-        """While the clock runs by itself, post what gets due."""
+        """While the clock runs by itself, post what falls due."""
         ended = threading.Event()
 
         def post() -> None:
@@ -734,7 +734,7 @@ class BaseSimulator:
         return fault
 
     def remove_fault(self, fault: Fault | str) -> None:
-        """Take a rule back, given itself or its ``id``.
+        """Take back a rule, given the rule itself or its ``id``.
 
         Raises:
             LookupError: there is no such rule.
@@ -750,7 +750,7 @@ class BaseSimulator:
         raise LookupError(f"there is no rule {fault_id}")
 
     def assert_faults_used(self) -> None:
-        """Fail the test if a rule made by `fail` was applied to no request; the pytest fixtures do this by themselves.
+        """Fail the test if a rule made by `fail` was applied to no request. The pytest fixtures call this themselves.
 
         Raises:
             AssertionError: it names the rules.
@@ -880,7 +880,7 @@ class Simulator(BaseSimulator):
     """
 
     def advance(self, how_far: float | timedelta | datetime) -> list[Delivery]:
-        """Move the clock forward and post the callbacks that get due, in order.
+        """Move the clock forward and post the callbacks that fall due, in order.
 
         A callback that the receiver does not answer, or answers 5xx, is repeated after 30, 60, 120 and 240 seconds on
         the clock (our assumption: the documents do not say); any other answer settles it. Redirects are not followed.

@@ -80,7 +80,7 @@ class Submission:
 
 
 def is_accepted(destination: str) -> bool:
-    """A number in international format that is not refused by agreement."""
+    """A number in international format, and not the one that is always refused."""
     return _NUMBER.fullmatch(destination) is not None and destination != ALWAYS_REFUSED
 
 

@@ -88,7 +88,7 @@ def _send(gateway: Gateway, request: ReceivedRequest, errors: Shape) -> Answer:
 
 
 def _get(gateway: Gateway, request: ReceivedRequest, errors: Shape) -> Answer:
-    # Our choice: what is no id is not found either; the specification has no other refusal here.
+    # Our choice: something that is not an id is not found; the specification has no other refusal here.
     match parse_qs(request.query).get("id"):
         case [message_id] if UUID.fullmatch(message_id):
             message = gateway.visible(2, message_id, request.username)

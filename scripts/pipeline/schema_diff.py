@@ -195,7 +195,7 @@ class Schema:
     inside: Mapping[str, Nodes]
 
     def get(self, key: str) -> Any:
-        """What a keyword says; None if nothing."""
+        """The value of a keyword; None if it is not there."""
         return self.keywords[key].value if key in self.keywords else None
 
     def at(self, key: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import random
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +21,8 @@ from typing import Any
 import pytest
 
 from modica_facade import AsyncModica, Modica, ModicaError, OutcomeUnknownError, RetryPolicy
+from modica_facade._transport import _sync_connection
+from modica_facade._transport._sync_connection import SyncConnection
 
 from ..conftest import Flavour
 from ..misbehaving import ID, Misbehaving, Peer, response
@@ -181,3 +186,26 @@ def test_64_threads_or_tasks_under_random_faults_send_nothing_twice_and_lose_not
     sent = {number: end for number, end in ends.items() if isinstance(end, str)}
     assert sent == {number: str(number) for number in sent if acted[str(number)]}
     assert not [number for number, end in ends.items() if end is False and acted[str(number)]]
+
+
+def test_a_connection_that_is_begun_after_the_deadline_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    def wait(sock: socket.socket, events: int, timeout: float) -> int:
+        waited.append(timeout)
+        return 0
+
+    monkeypatch.setattr(_sync_connection, "wait", wait)
+    late = time.monotonic() - 1
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket() as unconnected,
+        pytest.raises(TimeoutError, match="timed out"),
+    ):
+        SyncConnection(unconnected).connect(listening.getsockname(), late)
+    here, there = socket.socketpair()
+    here.settimeout(0)
+    connection = SyncConnection(here)
+    with there, contextlib.closing(connection), pytest.raises(TimeoutError, match="timed out"):
+        connection.start_tls(ssl.create_default_context(), "localhost", late)
+    assert waited == [0.0, 0.0]
