@@ -66,7 +66,7 @@ diff-spec: .venv/.installed  ## the same report without touching anything; fails
 upgrade-generator: .venv/.installed  ## show what the newest generator and formatter would change in generated/
 	@$(BIN)/python -m scripts.pipeline.upgrade_generator
 
-cassettes: .venv/.installed  ## record tests/cassettes anew, against the simulator (or the real gateway, with credentials set)
+cassettes: .venv/.installed  ## record tests/cassettes again, against the simulator (or the real gateway, with credentials set)
 	$(BIN)/python scripts/record_cassettes.py
 
 soak: .venv/.installed  ## 100,000 sends through an unreliable gateway: none twice, none lost, memory flat (SENDS=...)
@@ -86,7 +86,7 @@ docs: .venv/.installed  ## build the documentation into docs/_build/html, withou
 	@$(BIN)/python -m sphinx -E -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-pictures: .venv/.installed  ## draw docs/pictures anew: the map of the package, what becomes of a send, the recorded demo ...
+pictures: .venv/.installed  ## draw docs/pictures again: the map of the package, what becomes of a send, the recorded demo ...
 	@$(BIN)/python -m scripts.pictures
 
 clean:  ## remove the environment and every by-product

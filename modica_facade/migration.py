@@ -620,7 +620,7 @@ def _member(kind: str, name: str) -> str:
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """These files, and modules and notebooks below these directories but for hidden ones and other people's."""
+    """These files, and modules and notebooks below these directories, except hidden ones and other people's."""
     for path in paths:
         if not path.is_dir():
             yield path

@@ -1,6 +1,6 @@
 """pytest fixtures for programs that use this package; loaded by pytest itself, so nothing heavy is imported here.
 
-The fixtures give out the simulator of `modica_facade.simulator` and share their code, but for the scope:
+The fixtures give out the simulator of `modica_facade.simulator` and share their code, except for the scope:
 
 - ``modica_simulator`` and ``modica_simulator_async``: a new one for each test,
 - ``modica_simulator_env``: the same as ``modica_simulator``, with ``MODICA_USERNAME`` and so on set to it,

@@ -187,7 +187,7 @@ def replay(name: str) -> Iterator[None]:
 
 
 def record(name: str, scenario: Scenario) -> None:
-    """Write one cassette anew."""
+    """Write one cassette again."""
     live = scenario.prepare is None and set(os.environ) >= LIVE
     path = CASSETTES / f"{name}.yaml"
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""scripts/environment.sh: .venv is made with a Python that is new enough, made anew by another one, or left alone."""
+"""scripts/environment.sh: .venv is made with a Python that is new enough, made again by another one, or left alone."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_a_mock_transport_comes_in_through_http_client(sync_or_async: Flavour) -
     http_client = httpx.AsyncClient(**kwargs) if sync_or_async.is_async else httpx.Client(**kwargs)
     with sync_or_async.client("name", "password", base_url=URL, http_client=http_client) as modica:
         assert modica.send(NUMBER, "Kia ora").id == str(ID)
-    # What the caller set up stays, but for what makes it a request of ours.
+    # What the caller set up stays, except what makes it a request of ours.
     assert seen[0].headers["X-Team"] == "alerts"
     assert seen[0].headers["Cookie"] == "route=7"
     assert (

@@ -143,7 +143,7 @@ class Endpoint:
         return self.proxy is not None or is_patched(is_async=is_async)
 
     def headers(self, call: Call[Any]) -> list[tuple[bytes, bytes]]:
-        """The headers of a request, but for Content-Length."""
+        """The headers of a request, except Content-Length."""
         content_type = [] if call.body is None else [(b"Content-Type", b"application/json")]
         return [*self._secrets().headers, *content_type]
 

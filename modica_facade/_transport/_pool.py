@@ -113,7 +113,7 @@ class ConnectionPool(Generic[C]):
                 self._idle.pop().close()
 
     def forget(self) -> None:
-        """Start anew, in a forked child."""
+        """Start again, in a forked child."""
         self._idle = []
         self.in_flight = set()
 

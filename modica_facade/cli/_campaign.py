@@ -408,8 +408,8 @@ def work(*, names: tuple[str, ...], once: bool, place: Place, gateway: Gateway, 
     Any number of workers share the work and the pace. The first signal ends it when the requests in flight are
     answered, a second one at once: what was in flight is then in doubt, as after kill -9.
 
-    On PostgreSQL with the extra campaign it is a procrastinate worker, but for --once or NAMES. A campaign whose text
-    or options the gateway refuses is paused; a wrong password ends the worker.
+    On PostgreSQL with the extra campaign it is a procrastinate worker, except with --once or NAMES. A campaign whose
+    text or options the gateway refuses is paused; a wrong password ends the worker.
     """
     from ._campaign_work import work_alone
 

@@ -1,4 +1,4 @@
-"""Times as people write them, such as "tomorrow 9:00 Pacific/Auckland", to RFC 3339. Pure but for the clock."""
+"""Times as people write them, such as "tomorrow 9:00 Pacific/Auckland", to RFC 3339. Pure except for the clock."""
 
 from __future__ import annotations
 

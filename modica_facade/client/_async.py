@@ -1,4 +1,4 @@
-"""The asynchronous clients: `_sync` with ``await``, but for what a test lists."""
+"""The asynchronous clients: `_sync` with ``await``, except for what a test lists."""
 
 from __future__ import annotations
 

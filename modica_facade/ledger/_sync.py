@@ -476,7 +476,7 @@ class Ledger:
             The entries that are settled now.
 
         Raises:
-            ModicaError: whatever ``client.get`` raises, but for unknown ids.
+            ModicaError: whatever ``client.get`` raises, except for unknown ids.
         """
         return run(client, _attempts.reconcile(self._database, client))
 

@@ -151,7 +151,7 @@ class _Url:
 
 
 def _without_userinfo(url: object) -> str:
-    """For an error message: a password shall not show in it."""
+    """For an error message: it must not show a password."""
     return re.sub("(?s)^(.*?//)?.*@", r"\1", str(url))
 
 

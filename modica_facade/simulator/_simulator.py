@@ -859,7 +859,7 @@ class Simulator(BaseSimulator):
         tls: serve https with the certificate of this context.
         now: where the clock starts (aware); None for the real time when it is first looked at. It then stands still
             until `advance` or `deliver`.
-        real_time: let the clock run by itself as well, and post callbacks as they get due.
+        real_time: let the clock run by itself as well, and post callbacks as they fall due.
         dlr_url: where to post delivery receipts: ``https://name:password@host/path``; or an ASGI or WSGI application in
             this process, alone or as ``(application, url)``; or a function of the payload. May be changed at any time.
         mo_url: where to post inbound messages, likewise.
