@@ -101,8 +101,9 @@ def test_a_peer_that_gives_up_at_any_offset_gets_a_send_at_most_once(
             modica.send(NUMBER, "Kia ora", reference="r")
         # The request is so small that the system takes it at once, before the peer can do anything.
         assert error.value.may_have_been_sent or (end is not silence and offset == 0)
-        # What was seen to end before anything was written may be tried again; then it is in doubt at the latest.
-        assert server.connections == 1 or offset == 0
+        # What was seen to end before anything was written may be tried again; then it is in doubt at the latest. A busy
+        # server may not get round to accepting within the time-out.
+        assert server.connections <= 1 or offset == 0
 
 
 # A peer that stops reading, in the middle of a request that does not fit into the buffers between
