@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
 
+from .. import _arguments
 from ..errors import ConfigurationError, InvalidRequestError, TransportError
 from ._statements import COLUMNS
 
@@ -136,12 +137,17 @@ class Sqlite:
                 raise
         return connection
 
+    _SYNCHRONOUS: Final[Mapping[Mode, str]] = {
+        "durable": "PRAGMA synchronous = FULL",
+        "fast": "PRAGMA synchronous = NORMAL",
+    }
+
     def begin(self, connection: Any, mode: Mode) -> None:
         if mode == "read":
             connection.execute("BEGIN")
             return
         if connection.mode != mode:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'durable' else 'NORMAL'}")
+            connection.execute(self._SYNCHRONOUS[mode])
             connection.mode = mode
         # A deferred one fails at once, whatever the time-out, if another wrote since it began to read.
         connection.execute("BEGIN IMMEDIATE")
@@ -274,9 +280,7 @@ def dialect_for(url_or_path: str | os.PathLike[str]) -> Dialect:
 
 def _utc_now() -> datetime:
     """The client's clock, looked up at each call: a test that replaces it replaces that of the ledger too."""
-    from .._arguments import utc_now
-
-    return utc_now()
+    return _arguments.utc_now()
 
 
 class Transaction:

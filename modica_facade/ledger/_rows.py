@@ -195,17 +195,18 @@ def settle(
     submitted = [each for each in settlements if each.state == "submitted"]
     unsent = [each for each in settlements if each.state != "submitted"]
     entries: list[Entry] = []
-    if submitted:
-        # In this order: deleting keeps `record` from keeping one more until this is committed.
+    # In this order: deleting keeps `record` from keeping one more receipt until this is committed.
+    if len(submitted) == 1:
+        kept = transaction.run(sql.TAKE_RECEIPTS_OF_ONE, message_id=submitted[0].message_id, label=label)
+        changes = _submitted(submitted[0], [DeliveryReceipt(*receipt) for receipt in kept])
+        entries += _entries(transaction.run(sql.SUBMITTED_ONE, **changes, now=now))
+    elif submitted:
         ids = [each.message_id for each in submitted]
         early: dict[str, list[DeliveryReceipt]] = {}
         for message_id, status, reference in transaction.run(sql.TAKE_RECEIPTS, each=json.dumps(ids), label=label):
             early.setdefault(message_id, []).append(DeliveryReceipt(message_id, status, reference))
         rows = [_submitted(each, early.get(each.message_id or "", [])) for each in submitted]
-        if len(rows) == 1:
-            entries += _entries(transaction.run(sql.SUBMITTED_ONE, **rows[0], now=now))
-        else:
-            entries += _entries(transaction.run(sql.SUBMITTED, each=json.dumps(rows), now=now))
+        entries += _entries(transaction.run(sql.SUBMITTED, each=json.dumps(rows), now=now))
     if unsent:
         rows = [{"id": each.id, "state": each.state, "reason": storable(each.reason)} for each in unsent]
         entries += _entries(

@@ -48,11 +48,13 @@ CLAIM_IN_CAMPAIGN: Final = _CLAIM.replace("{queue}", "campaign = :campaign")
 
 # After the request
 
-TAKE_RECEIPTS: Final = """
+_TAKE_RECEIPTS = """
 DELETE FROM {p}receipt
-WHERE message_id IN (SELECT value FROM {each}) AND (reference = '' OR reference = :label)
+WHERE message_id {which} AND (reference = '' OR reference = :label)
 RETURNING message_id, status, reference
 """
+TAKE_RECEIPTS_OF_ONE: Final = _TAKE_RECEIPTS.replace("{which}", "= :message_id")
+TAKE_RECEIPTS: Final = _TAKE_RECEIPTS.replace("{which}", "IN (SELECT value FROM {each})")
 
 # An id is proof, whoever held the row; a receipt may have brought the same id, and its status, before the answer.
 _SUBMITTED = """
