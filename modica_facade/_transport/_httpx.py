@@ -81,10 +81,12 @@ class HttpxAttempt(Attempt):
     def request(self, build: Callable[..., httpx.Request], *, is_async: bool) -> httpx.Request:
         """The request; a caller's client adds the headers and cookies it was given."""
         timeouts = {"connect": CONNECT_TIMEOUT, "write": WRITE_TIMEOUT, "read": self.timeout, "pool": POOL_TIMEOUT}
+        # A client of the caller's keeps its connections by its own rules, but not one that the request asks to close.
+        no_keepalive = [] if self.endpoint.keepalive else [(b"Connection", b"close")]
         request = build(
             self.call.method,
             self.endpoint.base_url + self.call.path,
-            headers=self.endpoint.headers(self.call),
+            headers=[*self.endpoint.headers(self.call), *no_keepalive],
             content=self.call.body,
             extensions={
                 "timeout": {name: self.remaining(limit) or 0.001 for name, limit in timeouts.items()},

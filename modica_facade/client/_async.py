@@ -138,12 +138,14 @@ class AsyncModica(RestV1, _AsyncClient):
             https://api.modicagroup.com/rest/gateway. White labels differ in this only.
         timeout: seconds that each read may take. Connecting may take 5, writing 10. A read that times out leaves the
             outcome of a send unknown, so do not make it short without need. ``RetryPolicy.deadline`` bounds the call.
-        keepalive: seconds an idle connection may be used again; 0: a new connection for every request.
+        keepalive: seconds an idle connection may be used again; 0: a new connection for every request. An
+            ``http_client`` has limits of its own; of this it obeys the 0.
         retry: `RetryPolicy`; which failures may be repeated is not an option.
         http_client: your own ``httpx.AsyncClient`` (proxies, certificates, transports, instrumentation); it is
             neither closed nor changed, and redirects are not followed whatever it says. What is not promised, as
-            its connections are its own: a surplus answer can be taken for the next one's, and a failure without
-            httpcore's trace events (another transport, a mock) leaves the outcome of a send unknown.
+            its connections are its own: a surplus answer can be taken for the next one's (not with ``keepalive=0``),
+            and a failure without httpcore's trace events (another transport, a mock) leaves the outcome of a send
+            unknown.
 
     Raises:
         ConfigurationError: credentials are missing, or a value cannot be used.

@@ -446,6 +446,29 @@ def test_http_2_repeats_nothing_behind_our_back(sync_or_async: Flavour, trusted:
         assert server.acted == 2
 
 
+@pytest.mark.parametrize(("keepalive", "ids"), [(0, [1, 2, 3]), (2.0, [1, 666, 2])], ids=["closed", "kept"])
+def test_without_keepalive_no_answer_of_an_http_client_is_taken_for_another(
+    sync_or_async: Flavour, keepalive: float, ids: list[int]
+) -> None:
+    """The second row is the limit that the docstring of ``http_client`` names."""
+
+    def twice(peer: Peer) -> None:
+        while request := peer.request():
+            peer.act(request)
+            surplus = response(201, [666]) if peer.server.acted == 1 else b""
+            peer.send(response(201, [peer.server.acted]) + surplus)
+
+    http_client = client(sync_or_async, limits=httpx.Limits(keepalive_expiry=None))
+    with (
+        Misbehaving(twice) as server,
+        sync_or_async.client(
+            "name", "password", base_url=server.base_url, http_client=http_client, keepalive=keepalive
+        ) as modica,
+    ):
+        assert [modica.send(NUMBER, "Kia ora").id for _ in ids] == [str(each) for each in ids]
+        close(http_client, modica.runner)
+
+
 # Another engine underneath
 
 
