@@ -28,11 +28,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except click.exceptions.Exit:
+        except (click.exceptions.Exit, SystemExit):
             raise
-        except BaseException as error:
-            if isinstance(error, SystemExit):
-                raise
+        except BaseException as error:  # noqa: BLE001 - every end has its exit code
             ctx.exit(report(error, ctx))
 
 

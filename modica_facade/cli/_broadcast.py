@@ -96,8 +96,8 @@ def broadcast(
     if country is not None:
         about["country"] = country.upper()
     with gateway.connect() as modica:
-        for _ in _send_all(modica, (), content, given, batch_size):
-            pass  # without destinations this checks the text and the options, and sends nothing
+        # Without destinations this checks the text and the options, and sends nothing.
+        list(_send_all(modica, (), content, given, batch_size))
         with ResultsFile(results, {"client": repr(modica), **about}, read_only=dry_run) as record:
             left = [each for each in wanted if record.account.status(each) == "unsent"]
             plan = Plan(left, content, repr(modica), given, len(wanted) - len(left))

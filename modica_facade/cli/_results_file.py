@@ -140,10 +140,6 @@ class Account:
         entry = self.entries.get(number_key(destination))
         return "unsent" if entry is None else entry.outcome.status
 
-    def with_status(self, status: str) -> list[Entry]:
-        """The entries that have it."""
-        return [entry for entry in self.entries.values() if entry.outcome.status == status]
-
 
 def _is_cut_off(line: bytes) -> bool:
     """Could this be the beginning of a line of ours? Whoever adds one by hand gives a status right away, and no id."""

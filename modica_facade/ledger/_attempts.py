@@ -309,8 +309,9 @@ def _claim_single(database: Database, client: Any) -> Claim | None:
 
 def _claim_in_campaign(database: Database, client: Any, name: str, room: int) -> tuple[Claim | None, timedelta]:
     """The next destinations of a campaign, and how long it may still send."""
-    now = database.now()
     with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+        # Only now: the transaction may have waited for another writer.
+        now = transaction.now()
         campaign = _campaigns.find(transaction, name)
         left = _campaigns.may_send(campaign, now)
         if left is None:

@@ -124,6 +124,7 @@ def test_its_settings_reach_the_ledger(gateway: Simulator, ledger: Ledger) -> No
         (["--hours", "08:00-20:00", "--zone", "Pacific/Aukland"], "not a time zone"),
         (["--latest", "Friday"], "write it like"),
         (["--latest", "2030-05-05T10:00:00"], "--latest"),
+        (["--latest", "2030-13-05T10:00:00Z"], "--latest '2030-13-05T10:00:00Z': "),
         (["--mask", "m" * 21], "mask"),
     ],
 )
@@ -193,7 +194,14 @@ def test_tables_that_are_not_there_say_what_to_do(place: str, tmp_path: Path) ->
     assert "run modica campaign migrate" in refused.stderr
 
 
-@pytest.mark.parametrize("secret", ["postgresql://me:canary-hunter2@h/d", "postgresql://h/d?password=canary-hunter2"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "postgresql://me:canary-hunter2@h/d",
+        "postgresql://h/d?password=canary-hunter2",
+        "postgresql://[me:canary-hunter2@h/d",
+    ],
+)
 def test_a_password_in_the_process_list_is_refused(secret: str) -> None:
     refused = campaign("progress", "--ledger", secret, "--json")
     assert refused.exit_code == 2

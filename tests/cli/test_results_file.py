@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import Result
 
 from modica_facade import BroadcastOutcome, ConfigurationError
+from modica_facade.cli import _results_file
 from modica_facade.cli._results_file import append_outcome
 from modica_facade.simulator import Simulator
 
@@ -144,7 +147,15 @@ def test_a_file_that_is_something_else_is_left_as_it_is(gateway: Simulator, resu
 
 
 @pytest.mark.parametrize(
-    "line", ["nonsense", "[]", "{}", '{"destination": 1, "status": "success"}', '{"destination": "a", "status": "b"}']
+    "line",
+    [
+        "nonsense",
+        "[]",
+        "{}",
+        '{"destination": 1, "status": "success"}',
+        '{"destination": "a", "status": "b"}',
+        '{"intent": [1]}',
+    ],
 )
 def test_a_line_that_makes_no_sense_stops_everything(gateway: Simulator, results: Path, line: str) -> None:
     broadcast(HERE, "--results", str(results))
@@ -183,7 +194,6 @@ def test_when_the_intent_cannot_be_written_nothing_is_sent(
     assert "No space left" in result.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_when_outcomes_cannot_be_written_no_further_batch_is_sent(
     gateway: Simulator, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,3 +306,11 @@ def test_nothing_is_added_to_a_file_that_became_another_one_meanwhile(results: P
     with pytest.raises(ConfigurationError, match="is not a results file"):
         append_outcome(results, BroadcastOutcome(HERE, "1", "success"))
     assert results.read_text() == content
+
+
+def test_an_outcome_that_cannot_be_added_is_told(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = OSError(errno.ENOSPC, "No space left on device")
+    results.write_text('{"broadcast": 1}\n')
+    monkeypatch.setattr(_results_file, "_write_and_sync", mock.Mock(side_effect=broken))
+    with pytest.raises(ConfigurationError, match="cannot be written: No space left on device"):
+        append_outcome(results, BroadcastOutcome(HERE, "1", "success"))

@@ -206,6 +206,11 @@ def test_an_address_that_is_not_there_is_told_in_one_line(where: list[str]) -> N
     assert result.stderr.splitlines()[-1].startswith(f"modica: {where[1]} port 0 cannot be used: ")
 
 
+def test_settings_that_no_gateway_has_are_told_in_one_line() -> None:
+    result = modica("simulate", "--port", "0", "--username", "with:colon", "--password-env", "PATH")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
 def test_a_taken_port_is_told_in_one_line() -> None:
     with Simulator() as sim:
         result = modica("simulate", "--port", sim.url.rpartition(":")[2])

@@ -11,7 +11,7 @@ import pytest
 
 from modica_facade import AsyncModica, ConfigurationError, InvalidRequestError, Modica
 from modica_facade.ledger import AsyncLedger, Campaign, Ledger
-from modica_facade.ledger._async import AsyncCampaign
+from modica_facade.ledger._async import AsyncCampaign, Threads
 from modica_facade.simulator import Simulator
 
 NUMBER = "+64211234567"
@@ -152,6 +152,12 @@ def test_many_tasks_send_each_reference_once(url: str, simulator: Simulator) -> 
         assert counts["submitted"] == len(simulator.messages) == 10
 
     run(url, scenario)
+
+
+def test_a_campaign_shows_its_name(blocking: Ledger) -> None:
+    blocking.campaign("news-9", "Kia ora")
+    assert repr(blocking.campaign("news-9")) == "Campaign('news-9')"
+    assert repr(AsyncCampaign(blocking._database, Threads(), "news-9")) == "AsyncCampaign('news-9')"
 
 
 def test_a_closed_ledger_says_so(url: str) -> None:

@@ -225,6 +225,25 @@ def test_nothing_is_claimed_from_latest_on(ledger: Any, modica: Any) -> None:
     assert ledger.work(modica, campaign="news-9") == 5
 
 
+def test_a_claim_that_had_to_wait_for_another_writer_looks_at_the_clock_afterwards(
+    ledger: Any, modica: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = ledger.campaign("news-9", "Kia ora", latest=datetime.now(UTC) + timedelta(hours=1))
+    campaign.add(numbers(3))
+    campaign.start()
+    database = ledger._database
+    begin = database.dialect.begin
+
+    def begin_late(connection: Any, mode: str) -> None:
+        begin(connection, mode)
+        if mode == "durable":
+            database.now = lambda: datetime.now(UTC) + timedelta(hours=2)
+
+    monkeypatch.setattr(database.dialect, "begin", begin_late)
+    assert ledger.work(modica, campaign="news-9") == 0
+    assert campaign.progress()["queued"] == 3
+
+
 def test_v1_is_told_when_to_give_up(ledger: Any, modica: Any, make_modica: Make, simulator: Simulator) -> None:
     latest = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
     campaign = ledger.campaign("news-9", "Kia ora", latest=latest)

@@ -100,6 +100,7 @@ def test_every_call_on_an_empty_database_says_what_to_do(url: str, modica: Modic
 
 def test_the_ddl_makes_the_same_tables(url: str, modica: Modica, dialect: str) -> None:
     connection: Any = sqlite3.connect(url) if dialect == "sqlite" else psycopg.connect(url)
+    assert Ledger.ddl(dialect) == AsyncLedger.ddl(dialect)
     for statement in Ledger.ddl(dialect):
         connection.execute(statement)
     connection.commit()
@@ -153,16 +154,29 @@ def test_nothing_is_unique_that_a_gateway_gives_out(blocking: Ledger) -> None:
 # What it takes
 
 
+@pytest.mark.parametrize("kind", [Ledger, AsyncLedger])
 @pytest.mark.parametrize("target", ["mysql://host/db", "sqlite:///sms.db", "postgresql+psycopg://host/db", "http://x"])
-def test_another_scheme_is_refused_without_repeating_the_rest(target: str) -> None:
+def test_another_scheme_is_refused_without_repeating_the_rest(kind: type[Any], target: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{target.partition(':')[0].replace('+', '.')}://: give"):
-        Ledger(target)
+        kind(target)
+
+
+def test_there_is_ddl_for_two_dialects() -> None:
+    with pytest.raises(ConfigurationError, match="must be one of sqlite, postgresql"):
+        Ledger.ddl("mysql")
 
 
 @pytest.mark.parametrize("target", [None, 7, b"sms.db", "", ":memory:"])
 def test_what_is_no_place_is_refused(target: Any) -> None:
     with pytest.raises(ConfigurationError):
         Ledger(target)
+
+
+def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no RETURNING."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(ConfigurationError, match=r"SQLite 3\.35 or newer"):
+        Ledger("sms.db")
 
 
 def test_psycopg_is_asked_for_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +355,22 @@ def test_a_locked_file_sends_nothing(tmp_path: Path, unreachable: Modica, monkey
         holder.close()
 
 
+def test_a_connection_that_could_not_begin_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_database, "BUSY_TIMEOUT", 0.01)
+    with Ledger(tmp_path / "sms.db") as ledger, sqlite3.connect(tmp_path / "sms.db", isolation_level=None) as holder:
+        ledger.migrate()
+        ledger.counts()
+        (idle,) = ledger._database._idle
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TransportError, match="is locked; somebody held"):
+            ledger.enqueue(NUMBER, "Kia ora", reference="order-42")
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            idle.connection.execute("SELECT 1")
+        holder.execute("ROLLBACK")
+        assert ledger.enqueue(NUMBER, "Kia ora", reference="order-42").state == "queued"
+    holder.close()
+
+
 @pytest.mark.slow
 def test_a_database_that_is_gone_before_the_request_sends_nothing(unreachable: Modica) -> None:
     with PostgresServer() as server, Ledger(server.url) as ledger:
@@ -415,6 +445,25 @@ def test_an_exception_in_a_transaction_rolls_it_back(blocking: Ledger) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert blocking.counts()["queued"] == 0
+
+
+def test_an_exception_is_not_hidden_by_a_connection_that_cannot_roll_back(blocking: Ledger) -> None:
+    def fail() -> None:
+        with blocking._database.transaction() as transaction:
+            transaction.connection.close()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert blocking.counts()["queued"] == 0
+
+
+def test_a_transaction_that_outlives_its_ledger_ends_with_its_connection(blocking: Ledger) -> None:
+    with blocking._database.transaction("read") as transaction:
+        blocking.close()
+        assert transaction.run("SELECT 7") == [(7,)]
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        transaction.connection.execute("SELECT 7")
 
 
 # Processes and threads

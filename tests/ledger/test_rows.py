@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modica_facade import DeliveryReceipt, InvalidRequestError, OutcomeUnknownError
-from modica_facade.ledger import Entry
+from modica_facade.ledger import Entry, _rows
 from modica_facade.simulator import Simulator
 
 Make = Callable[..., Any]
@@ -126,6 +126,22 @@ def test_a_word_that_cannot_be_taken(
         ledger.settle(**{"reference": "order-42", **arguments})
     assert caught.value.field == field
     assert ledger.counts()["in_doubt"] == 1
+
+
+def test_a_person_who_is_overtaken_is_told_so(
+    ledger: Any, modica: Any, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_doubt(ledger, modica, simulator)
+    find = _rows._find
+
+    def find_and_settle(transaction: Any, *args: Any) -> Any:
+        found = find(transaction, *args)
+        transaction.run("UPDATE {p}message SET state = 'submitted'")
+        return found
+
+    monkeypatch.setattr(_rows, "_find", find_and_settle)
+    with pytest.raises(InvalidRequestError, match="settled at the same moment; look again"):
+        ledger.settle("order-42", sent=False)
 
 
 def test_what_is_settled_is_not_settled_again(ledger: Any, modica: Any, simulator: Simulator) -> None:

@@ -242,6 +242,21 @@ def test_an_option_of_the_other_version_is_refused(ledger: Any, make_modica: Mak
     assert simulator.requests == []
 
 
+def test_a_client_in_a_wrapper_is_given_the_options(blocking: Ledger, simulator: Simulator) -> None:
+    class Wrapper:
+        def send(self, destination: str, content: str, **options: Any) -> Any:
+            return modica.send(destination, content, **options)
+
+        def get(self, message_id: str) -> Any:
+            return modica.get(message_id)
+
+    wrapper: Any = Wrapper()
+    with Modica("application", "password", base_url=simulator.base_url) as modica:
+        entry = blocking.send(wrapper, NUMBER, "Kia ora", reference="order-42", mask="Shop")
+    assert entry.account == Wrapper.__qualname__
+    assert b'"mask":"Shop"' in simulator.requests[0].body
+
+
 def test_something_else_than_a_client_is_refused(ledger: Any) -> None:
     with pytest.raises(InvalidRequestError, match="client must be"):
         ledger.send("+64211234567", "Kia ora", "order-42", reference="order-42")  # type: ignore[arg-type]
