@@ -35,6 +35,7 @@ from modica_facade import (
     ModicaV2,
     RetryPolicy,
 )
+from modica_facade._transport._httpx import HttpxAttempt
 
 from .conftest import Flavour
 from .misbehaving import Behaviour, Misbehaving, Peer, answering, refusing, response, tunnel
@@ -481,6 +482,8 @@ def test_a_task_cancelled_in_a_client_of_the_callers_takes_no_request_along() ->
         error = asyncio.run(cancel(server.base_url))
     held = [local for frame in frames(error) for local in frame.f_locals.values()]
     assert [each for each in held if isinstance(each, httpx.Request)] == []
+    # What the trace has noted leads to the frames of httpcore, which hold the request.
+    assert {each.trace.failure for each in held if isinstance(each, HttpxAttempt)} == {None}
     assert [frame.f_code.co_name for frame in frames(error)][:2] == ["cancel", "send"]
     assert "may have gone out" in error.__notes__[0]
 

@@ -142,8 +142,6 @@ class HttpxAttempt(Attempt):
             causes.append(cause)
         if failure in causes or any(isinstance(each, httpcore.ProxyError) for each in causes):
             return
-        if isinstance(failure, asyncio.CancelledError) and isinstance(causes[-1], asyncio.CancelledError):
-            return
         trace.events_seen = False
         if any(isinstance(each, (*_IO_ERRORS, asyncio.CancelledError)) for each in causes):
             trace.head = None
