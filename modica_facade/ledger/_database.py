@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
@@ -120,7 +121,8 @@ class Sqlite:
             )
         if not path or path == ":memory:":
             raise ConfigurationError("give the path of a file: a ledger in memory forgets what was sent")
-        self._path = path
+        # A program that changes its folder afterwards must not begin a second ledger there.
+        self._path = str(Path(path).absolute())
 
     def connect(self) -> _Connection:
         connection = sqlite3.connect(

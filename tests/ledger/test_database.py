@@ -172,6 +172,16 @@ def test_what_is_no_place_is_refused(target: Any) -> None:
         Ledger(target)
 
 
+def test_a_relative_path_is_one_file_wherever_the_program_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Ledger("sms.db") as ledger:
+        ledger.migrate()
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert ledger.enqueue(NUMBER, "Kia ora", reference="order-42").state == "queued"
+    assert list(Path().iterdir()) == []
+
+
 def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no RETURNING."""
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))

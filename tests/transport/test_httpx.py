@@ -757,6 +757,16 @@ def test_a_handshake_that_begins_late_ends_by_the_deadline(
     assert 0 < given[0] <= 2.0
 
 
+def test_the_clock_of_an_attempt_stops_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread for each send of the last ninety seconds would add up."""
+    real = httpx.HTTPTransport.handle_request
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *args: real(*args))
+    with Misbehaving() as server, Modica("name", "password", base_url=server.base_url) as modica:
+        modica.send(NUMBER, "Kia ora")
+    timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    assert all(each.finished.is_set() for each in timers)
+
+
 def test_what_is_left_of_the_deadline_is_what_a_step_of_a_connection_gets() -> None:
     trace = RequestTrace(is_send=True, deadline=time.monotonic() - 1)
     for event in "connection.connect_tcp.started", "proxy.start_tls.started":
