@@ -175,7 +175,7 @@ class AsyncConnection(Connection, asyncio.Protocol):
             self._settle()
 
     def _was_announced(self) -> bool:
-        """Did the peer end it, for TLS by close_notify? asyncio reports any other end of a TLS connection likewise."""
+        """Did the peer end it, for TLS by close_notify? asyncio reports any other end of TLS the same way."""
         assert self._transport is not None
         tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         try:

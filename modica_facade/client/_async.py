@@ -172,8 +172,8 @@ class AsyncModica(RestV1, _AsyncClient):
             content: the text, not empty.
             scheduled: when to send: an aware datetime or RFC 3339 text such as ``"2030-05-05T10:00:00+12:00"``, not in
                 the past, at most 60 days ahead (prose documentation). Default: now. It cannot be cancelled.
-            expires: when to give up delivering: likewise, later than ``scheduled`` (prose documentation). Default: the
-                platform decides.
+            expires: when to give up delivering, in the same form; later than ``scheduled`` (prose documentation).
+                Default: the platform decides.
             source: short code to send from, and to reply to, e.g. ``"202"``; not together with ``class_`` (published
                 specification). Default: the platform chooses.
             reference: your own label; comes back on ``get``, receipts and replies. It is what an unknown outcome is

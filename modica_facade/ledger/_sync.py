@@ -354,8 +354,9 @@ class Ledger:
             How many messages were tried.
 
         Raises:
-            AuthenticationError: nothing would go through; likewise 403, 404 and a redirect. The rows stay queued.
-            ConfigurationError: the client cannot work, or a queued option is not one of its REST version; likewise.
+            AuthenticationError: nothing would go through, as after 403, 404 and a redirect. The rows stay queued.
+            ConfigurationError: the client cannot work, or a queued option is not one of its REST version. The rows stay
+                queued.
             RejectedError: the gateway refused a whole request of a campaign, so its text or its options; those of that
                 request are refused, the rest stays queued.
             InvalidRequestError: there is no such campaign, or its options are refused here; all stays queued.

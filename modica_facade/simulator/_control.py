@@ -85,10 +85,10 @@ class Control:
     """The control API and the page as one ASGI application.
 
     Args:
-        simulator: that it controls.
+        simulator: the one it controls.
         advance: the simulator's method that moves the clock, in the form that blocks until callbacks are answered.
-        resend: likewise.
-        send_receipt: likewise.
+        resend: the simulator's method of that name, in the same form.
+        send_receipt: the simulator's method of that name, in the same form.
         loopback_only: answer only requests that use a loopback name.
     """
 

@@ -862,7 +862,7 @@ class Simulator(BaseSimulator):
         real_time: let the clock run by itself as well, and post callbacks as they fall due.
         dlr_url: where to post delivery receipts: ``https://name:password@host/path``; or an ASGI or WSGI application in
             this process, alone or as ``(application, url)``; or a function of the payload. May be changed at any time.
-        mo_url: where to post inbound messages, likewise.
+        mo_url: where to post inbound messages; the same applies.
         v2_receipts: v2's documents give receipts two shapes: ``prose`` posts message_id, status and reference,
             ``specification`` posts id, status and detail.
         v2_errors: and errors two: ``specification`` answers message, statusCode and error, ``prose`` error and
