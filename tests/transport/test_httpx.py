@@ -281,7 +281,7 @@ def end_of_one_send(sync_or_async: Flavour, http_client: Any, base_url: str, **o
             close(http_client, modica.runner)
 
 
-@pytest.mark.parametrize("status", [401, 404, 425, 429])
+@pytest.mark.parametrize("status", [400, 401, 404, 425, 429])
 def test_the_head_of_an_earlier_try_is_not_the_outcome_of_the_last(sync_or_async: Flavour, status: int) -> None:
     """The first try is refused, the second is acted on and brings no answer: once is what it must be."""
 
