@@ -257,7 +257,7 @@ def _print_state(ledger: Ledger, name: str, counts: Mapping[str, int] | None = N
 
 @campaign.command()
 @click.argument("name", required=False)
-@click.option("--follow", is_flag=True, help="Show a bar until nothing is queued or under way any more, or Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Show a bar until nothing will be sent any more, or Ctrl-C.")
 @_ledger
 @json_option
 def progress(*, name: str | None, follow: bool, place: Place, as_json: bool) -> None:
@@ -289,8 +289,8 @@ def _follow(ledger: Ledger, found: Campaign, *, as_json: bool) -> None:
 
 
 def _is_over(ledger: Ledger, name: str, counts: Mapping[str, int]) -> bool:
-    """Nothing is queued, and what is in doubt has been for longer than a request takes."""
-    if counts["queued"]:
+    """Nothing more will be sent, and what is in doubt has been for longer than a request takes."""
+    if counts["queued"] and ledger.campaigns()[name] not in ("expired", "cancelled"):
         return False
     if not counts["in_doubt"]:
         return True

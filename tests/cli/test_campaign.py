@@ -322,6 +322,14 @@ def test_without_a_terminal_every_change_is_a_line(gateway: Simulator, ledger: L
     assert (last["state"], last["submitted"]) == ("finished", 250)
 
 
+def test_nobody_waits_for_what_is_queued_in_a_campaign_that_has_expired(ledger: Ledger) -> None:
+    late = ledger.campaign("late", "Kia ora", latest=datetime.now(UTC) - timedelta(hours=1))
+    late.add([HERE])
+    late.start()
+    code, counts = standing(campaign("progress", "late", "--follow", "--json"))
+    assert (code, counts["state"], counts["queued"]) == (0, "expired", 1)
+
+
 def test_what_is_in_doubt_is_waited_for_only_as_long_as_a_request_takes(
     ledger: Ledger, in_doubt: list[str], place: str
 ) -> None:
