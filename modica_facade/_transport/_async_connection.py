@@ -41,6 +41,7 @@ def _is_io_error(error: BaseException) -> TypeGuard[OSError]:
 class AsyncConnection(Connection, asyncio.Protocol):
     """A connection; TLS is asyncio's."""
 
+    _active_at: float
     _over: asyncio.Future[None]
     _timer: asyncio.Handle
 
@@ -49,7 +50,6 @@ class AsyncConnection(Connection, asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._active_at = 0.0
         self._attached = False
         self._writing = False
 

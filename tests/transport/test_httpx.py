@@ -170,6 +170,15 @@ def test_a_request_was_not_sent_before_its_body_was_begun() -> None:
     assert traced("http11.send_request_headers.complete", "http11.send_request_body.started").body_started
 
 
+def test_what_was_refused_does_not_count_as_written_in_the_next_try() -> None:
+    """It may end before its own body was begun, and then was not sent."""
+    trace = traced("http11.send_request_headers.started", "http11.send_request_body.started")
+    trace("http11.receive_response_headers.complete", {"return_value": (b"HTTP/1.1", 429, b"", [])})
+    assert trace.body_started
+    trace("http11.send_request_headers.started", {"request": httpcore.Request(b"POST", "https://gateway.invalid")})
+    assert (trace.body_started, trace.head) == (False, None)
+
+
 def test_the_body_of_a_connect_is_not_that_of_a_send() -> None:
     assert not traced("http11.send_request_body.started", method=b"CONNECT").body_started
 

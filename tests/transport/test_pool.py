@@ -92,10 +92,15 @@ def test_a_fork_without_a_free_descriptor_takes_no_connection_along(flavour: str
     """The parent may have as many files open as it is allowed: nothing can be opened before something is closed."""
     with Misbehaving() as server:
         script = f"""
-import asyncio, os, resource
+import asyncio, os, resource, stat
 from modica_facade import AsyncModica, Modica
 loop = asyncio.new_event_loop()
 loop.set_debug(False)  # it would report what is slow
+def leads_to_the_gateway():
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 if {flavour == "async"}:
     modica = AsyncModica("name", "password", base_url={server.base_url!r}, keepalive=60)
     perform = loop.run_until_complete
@@ -103,6 +108,8 @@ else:
     modica = Modica("name", "password", base_url={server.base_url!r}, keepalive=60)
     perform = lambda result: result
 perform(modica.send("+64211234567", "parent"))
+[connection] = modica._transport._pool._idle
+descriptor = connection.sock.fileno()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 taken = []
@@ -111,9 +118,12 @@ try:
         taken.append(os.open(os.devnull, os.O_RDONLY))
 except OSError:
     pass
+assert leads_to_the_gateway()
 child = os.fork()
-for descriptor in taken:
-    os.close(descriptor)
+if child == 0:
+    assert connection.dead and not leads_to_the_gateway()
+for each in taken:
+    os.close(each)
 if child == 0:
     perform(modica.send("+64211234567", "child"))
     os._exit(0)
