@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -96,11 +99,12 @@ import asyncio, os, resource, stat
 from modica_facade import AsyncModica, Modica
 loop = asyncio.new_event_loop()
 loop.set_debug(False)  # it would report what is slow
-def leads_to_the_gateway():
+def leads_to():
     try:
-        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        mode = os.fstat(descriptor).st_mode
     except OSError:
-        return False
+        return "nothing"
+    return "the gateway" if stat.S_ISSOCK(mode) else "a device" if stat.S_ISCHR(mode) else "something else"
 if {flavour == "async"}:
     modica = AsyncModica("name", "password", base_url={server.base_url!r}, keepalive=60)
     perform = loop.run_until_complete
@@ -118,10 +122,11 @@ try:
         taken.append(os.open(os.devnull, os.O_RDONLY))
 except OSError:
     pass
-assert leads_to_the_gateway()
+assert leads_to() == "the gateway"
 child = os.fork()
 if child == 0:
-    assert connection.dead and not leads_to_the_gateway()
+    # What asyncio still holds must not become the number of a file that the child opens.
+    assert connection.dead and leads_to() == {"a device" if flavour == "async" else "nothing"!r}
 for each in taken:
     os.close(each)
 if child == 0:
@@ -135,6 +140,16 @@ loop.close()
         assert run(script) == ""
     assert [request.json["content"] for request in server.acted_on] == ["parent", "child", "parent"]
     assert server.connections == 2
+
+
+def test_a_connection_that_is_forgotten_keeps_its_number() -> None:
+    """Also where a lower one is free, which is the one that the next file gets."""
+    lower = os.open(os.devnull, os.O_RDONLY)
+    ours, peers = socket.socketpair()
+    os.close(lower)
+    with ours, peers:
+        _pool.Connection(ours).forget()
+        assert stat.S_ISCHR(os.fstat(ours.fileno()).st_mode)
 
 
 def test_another_event_loop_starts_without_connections_and_closes_those_of_the_first() -> None:
