@@ -152,6 +152,7 @@ class Exchange(Attempt):
         pending: whether a write was begun that did not say what it took.
     """
 
+    _early: bool
     _parser: h11.Connection
 
     def __init__(self, endpoint: Endpoint, call: Call[Any], timeout: float, deadline: float) -> None:
@@ -159,7 +160,6 @@ class Exchange(Attempt):
         self.unsent = endpoint.encode(call)
         self.pending = False
         self._informational = 0
-        self._early = False
 
     @property
     def may_have_been_sent(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
 
-from .. import _arguments
+from .. import _arguments  # pyright: ignore[reportPrivateUsage] - for its clock, see `_utc_now`
 from ..errors import ConfigurationError, InvalidRequestError, TransportError
 from ._statements import COLUMNS
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from modica_facade import AsyncModica, Modica, ModicaError, OutcomeUnknownError, RetryPolicy
+from modica_facade import AsyncModica, Modica, ModicaError, NotSentError, OutcomeUnknownError, RetryPolicy
 from modica_facade._transport import _sync_connection
 from modica_facade._transport._sync_connection import SyncConnection
 
@@ -209,3 +209,19 @@ def test_a_connection_that_is_begun_after_the_deadline_waits_for_nothing(monkeyp
     with there, contextlib.closing(connection), pytest.raises(TimeoutError, match="timed out"):
         connection.start_tls(ssl.create_default_context(), "localhost", late)
     assert waited == [0.0, 0.0]
+
+
+def test_a_handshake_that_is_never_answered_ends_at_the_deadline(sync_or_async: Flavour) -> None:
+    """asyncio's own limit for it, a minute, would end it with another error."""
+    with (
+        Misbehaving(Peer.stall) as server,
+        sync_or_async.client(
+            "name",
+            "password",
+            base_url=f"https://127.0.0.1:{server.port}/rest/gateway",
+            retry=RetryPolicy(attempts=1, deadline=0.3),
+        ) as modica,
+        pytest.raises(NotSentError, match="deadline of the call passed") as caught,
+    ):
+        modica.send(NUMBER, "Kia ora")
+    assert type(caught.value.__cause__) is TimeoutError

@@ -377,3 +377,16 @@ def test_silent_addresses_share_the_time_to_connect_and_the_last_one_may_answer(
             assert time.monotonic() - started >= 1.0
     for each in sockets:
         each.close()
+
+
+def test_without_poll_there_is_select(monkeypatch: pytest.MonkeyPatch) -> None:
+    """eventlet takes it away."""
+    monkeypatch.delattr(select, "poll")
+    both = _sync_connection.READ | _sync_connection.WRITE
+    ours, peers = socket.socketpair()
+    with ours, peers:
+        assert _sync_connection.wait(ours, both, 0.0) == _sync_connection.WRITE
+        assert _sync_connection.wait(ours, _sync_connection.READ, 0.0) == 0
+        peers.send(b"x")
+        assert _sync_connection.wait(ours, both, 0.0) == both
+        assert _sync_connection.wait(ours, _sync_connection.READ, 0.0) == _sync_connection.READ
