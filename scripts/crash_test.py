@@ -1,8 +1,9 @@
 """Kill processes that use the ledger, a thousand times on each database, and hold the ledger against the gateway.
 
 ``make crash-test``. Children send, broadcast, queue, work and record receipts through a gateway that cuts connections
-and errs; each is killed with -9, at a random moment or at a chosen one: before or after any transaction or request.
-Whatever was interrupted is called again, as an engine would. PostgreSQL itself is killed and started again as well.
+and errs; each is killed with -9, at a random moment or at a chosen one: before or after a request, or the beginning
+or the end of a transaction. Whatever was interrupted is called again, as an engine would. PostgreSQL itself is killed
+and started again as well.
 
 Afterwards every recipient stands at exactly one state; none was sent to twice; none that went out is unlisted, or
 listed as not sent; and receipts settle the rest, so that what is still in doubt then never went out.
@@ -22,9 +23,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -49,7 +50,7 @@ FAULTS: list[tuple[int, dict[str, Any]]] = [
     (10, {"error": "invalid_attrib"}),
 ]
 RETRY = RetryPolicy(attempts=2, backoff=0, deadline=5)
-MOMENTS = 40
+MOMENTS = 50
 """A child that is to be killed at a chosen moment is killed at one of so many beginnings and ends."""
 
 
@@ -219,24 +220,19 @@ def die_at(moment: int) -> None:
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    transaction, request = Database.transaction, _attempts.make_request
-
-    @contextlib.contextmanager
-    def counted_transaction(self: Database, *args: Any, **kwargs: Any) -> Generator[Any]:
-        pass_by()
-        with transaction(self, *args, **kwargs) as open_transaction:
-            yield open_transaction
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
             pass_by()
-        pass_by()
+            result = function(*args, **kwargs)
+            pass_by()
+            return result
 
-    def counted_request(*args: Any, **kwargs: Any) -> Any:
-        pass_by()
-        result = request(*args, **kwargs)
-        pass_by()
-        return result
+        return call
 
-    Database.transaction = counted_transaction  # type: ignore[method-assign]  # this process is about to die
-    _attempts.make_request = counted_request
+    # This process is about to die.
+    for owner, name in (Database, "transaction"), (Database, "end"), (_attempts, "make_request"):
+        setattr(owner, name, counted(getattr(owner, name)))
 
 
 def run_child(task: Task, url: str, base_url: str, moment: int | None) -> int:

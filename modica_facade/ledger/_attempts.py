@@ -159,7 +159,7 @@ def send(
     for name, value in (("destination", destination), ("content", content), ("reference", reference)):
         _rows.text(name, value)
     now = database.now()
-    with database.transaction(failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
+    with database.transaction("single", failure=NotSentError, consequence=_NOTHING_SENT) as transaction:
         found = _rows.put(
             transaction,
             reference=reference,

@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self
 
 from attrs import frozen
 
@@ -20,9 +21,9 @@ from ..errors import ConfigurationError, InvalidRequestError, TransportError
 from ._statements import COLUMNS
 
 DialectName = Literal["sqlite", "postgresql"]
-Mode = Literal["durable", "fast", "read"]
-"""How a transaction is committed: on the disk when it returns; soon (it survives this process, perhaps not a power
-cut); or nothing is written."""
+Mode = Literal["durable", "single", "fast", "read"]
+"""How a transaction is committed: on the disk when it returns; the same, for one statement that writes; soon (it
+survives this process, perhaps not a power cut); or nothing is written."""
 
 SCHEMA_VERSION: Final = 1
 """Number of the newest file in ``sql/``."""
@@ -71,7 +72,8 @@ class Dialect(Protocol):
         ...
 
     def connect(self) -> Any: ...
-    def begin(self, connection: Any, mode: Mode) -> None: ...
+    def begin(self, cursor: Any, mode: Mode) -> None: ...
+    def commit(self, cursor: Any) -> None: ...
     def cursor(self, connection: Any) -> Any: ...
     def owns(self, connection: object) -> bool: ...
     def translate(self, statement: str) -> str: ...
@@ -81,7 +83,7 @@ class Dialect(Protocol):
 
 
 class _Connection(sqlite3.Connection):
-    mode: Mode | None = None
+    synchronous: str | None = None
 
 
 class Sqlite:
@@ -141,18 +143,26 @@ class Sqlite:
 
     _SYNCHRONOUS: Final[Mapping[Mode, str]] = {
         "durable": "PRAGMA synchronous = FULL",
+        "single": "PRAGMA synchronous = FULL",
         "fast": "PRAGMA synchronous = NORMAL",
     }
 
-    def begin(self, connection: Any, mode: Mode) -> None:
+    def begin(self, cursor: Any, mode: Mode) -> None:
         if mode == "read":
-            connection.execute("BEGIN")
+            cursor.execute("BEGIN")
             return
-        if connection.mode != mode:
-            connection.execute(self._SYNCHRONOUS[mode])
-            connection.mode = mode
-        # A deferred one fails at once, whatever the time-out, if another wrote since it began to read.
-        connection.execute("BEGIN IMMEDIATE")
+        connection, pragma = cursor.connection, self._SYNCHRONOUS[mode]
+        if connection.synchronous != pragma:
+            cursor.execute(pragma)
+            connection.synchronous = pragma
+        # A statement that writes outside of a transaction waits for others as BEGIN IMMEDIATE does, and commits itself.
+        if mode != "single":
+            # A deferred one fails at once, whatever the time-out, if another wrote since it began to read.
+            cursor.execute("BEGIN IMMEDIATE")
+
+    def commit(self, cursor: Any) -> None:
+        if cursor.connection.in_transaction:
+            cursor.execute("COMMIT")
 
     def cursor(self, connection: Any) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor = connection.cursor()
@@ -231,12 +241,16 @@ class Postgres:
 
     _BEGIN: Final[Mapping[Mode, str]] = {
         "durable": "BEGIN ISOLATION LEVEL READ COMMITTED",
+        "single": "BEGIN ISOLATION LEVEL READ COMMITTED",
         "fast": "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit TO off",
         "read": "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
     }
 
-    def begin(self, connection: Any, mode: Mode) -> None:
-        connection.execute(self._BEGIN[mode])
+    def begin(self, cursor: Any, mode: Mode) -> None:
+        cursor.execute(self._BEGIN[mode])
+
+    def commit(self, cursor: Any) -> None:
+        cursor.execute("COMMIT")
 
     def cursor(self, connection: Any) -> Any:
         return connection.cursor(row_factory=self._psycopg.rows.tuple_row)
@@ -286,12 +300,33 @@ def _utc_now() -> datetime:
 
 
 class Transaction:
-    """A connection in a transaction, and its cursor; afterwards it waits for the next one."""
+    """A connection in a transaction, and its cursor; afterwards it waits for the next one.
+
+    In a ``with`` statement it commits at the end of the block. If that raises it rolls back, and the connection is
+    closed.
+    """
 
     def __init__(self, database: Database, connection: Any) -> None:
         self.connection = connection
+        self.cursor = database.dialect.cursor(connection)
+        self.failure: type[TransportError] = TransportError
+        self.consequence = "call again later"
         self._database = database
-        self._cursor = database.dialect.cursor(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._database.end(self, error)
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        # SQLite would not let go of the file while anybody refers to a cursor, as the frames of an exception do.
+        for end in self.cursor.close, self.connection.rollback, self.connection.close:
+            with contextlib.suppress(self._database.dialect.error):
+                end()
 
     def now(self) -> datetime:
         """The time by the ledger's clock."""
@@ -299,14 +334,14 @@ class Transaction:
 
     def run(self, template: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Execute one statement and return its rows, if it has any."""
-        cursor = self._cursor
+        cursor = self.cursor
         cursor.execute(self._database.statement(template), self._database.dialect.parameters(parameters))
         return cursor.fetchall() if cursor.description else []
 
     def change(self, template: str, **parameters: Any) -> int:
         """Execute one statement that has no rows, and return how many it changed."""
         self.run(template, **parameters)
-        return int(self._cursor.rowcount)
+        return int(self.cursor.rowcount)
 
     def lock_receipts(self) -> None:
         """Wait for every transaction that looks at kept receipts, and keep others from beginning to."""
@@ -335,35 +370,38 @@ class Database:
         self._closed = False
         self.now: Callable[[], datetime] = _utc_now
 
-    @contextlib.contextmanager
     def transaction(
         self,
         mode: Mode = "durable",
         *,
         failure: type[TransportError] = TransportError,
         consequence: str = "call again later",
-    ) -> Generator[Transaction]:
-        """A transaction that commits at the end of the block, and rolls back if that raises.
+    ) -> Transaction:
+        """A transaction that has begun.
 
         Args:
             mode: `Mode`.
-            failure: what is raised if the database fails.
+            failure: what is raised if the database fails, now or later.
             consequence: what that means for the caller.
         """
-        transaction = None
         try:
             transaction = self._begin(mode)
-            yield transaction
-            transaction.connection.execute("COMMIT")
         except self.dialect.error as error:
-            if transaction is not None:
-                self._discard(transaction.connection)
             raise self._failure(error, failure, consequence) from error
-        except BaseException:
-            if transaction is not None:
-                self._roll_back(transaction)
-            raise
-        self._release(transaction)
+        transaction.failure, transaction.consequence = failure, consequence
+        return transaction
+
+    def end(self, transaction: Transaction, error: BaseException | None) -> None:
+        """Commit, or roll back because of an error."""
+        if error is None:
+            try:
+                self.dialect.commit(transaction.cursor)
+            except BaseException as failure:
+                self._abandon(transaction, failure)
+                raise
+            self._release(transaction)
+        else:
+            self._abandon(transaction, error)
 
     @contextlib.contextmanager
     def caller_transaction(self, connection: object) -> Generator[Transaction]:
@@ -386,27 +424,26 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to `SCHEMA_VERSION`, in one transaction; two processes may do it at once."""
-        connection = None
+        tables = None
         try:
-            connection = self.dialect.connect()
-            self.dialect.begin(connection, "durable")
-            tables = Transaction(self, connection)
+            tables = Transaction(self, self.dialect.connect())
+            self.dialect.begin(tables.cursor, "durable")
             if self.dialect.lock_schema:
                 tables.run(self.dialect.lock_schema)
             for statement in ddl(self.dialect.name, self.prefix, after=self._version(tables)):
                 tables.run(statement)
-            connection.execute("COMMIT")
+            self.dialect.commit(tables.cursor)
         except self.dialect.error as error:
             raise self._failure(error, TransportError, "call migrate() again") from error
         finally:
-            if connection is not None:
-                self._discard(connection)
+            if tables is not None:
+                tables.close()
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their transaction ends."""
         self._closed = True
         while self._idle:
-            self._discard(self._idle.pop().connection)
+            self._idle.pop().close()
 
     def _statement(self, template: str) -> str:
         return self.dialect.translate(_fill(template, self.dialect, self.prefix))
@@ -425,22 +462,21 @@ class Database:
             except IndexError:
                 break
             try:
-                self.dialect.begin(transaction.connection, mode)
+                self.dialect.begin(transaction.cursor, mode)
             except self.dialect.error:
-                self._discard(transaction.connection)
+                transaction.close()
                 if not self.dialect.is_remote:
                     raise
                 # The server may have gone and come back since; nothing has happened yet in this transaction.
             else:
                 return transaction
-        connection = self.dialect.connect()
+        transaction = Transaction(self, self.dialect.connect())
         try:
-            transaction = Transaction(self, connection)
             if self._version(transaction) < SCHEMA_VERSION:
                 raise ConfigurationError(_MIGRATE)  # noqa: TRY301 - closes the connection like everything else
-            self.dialect.begin(connection, mode)
+            self.dialect.begin(transaction.cursor, mode)
         except BaseException:
-            self._discard(connection)
+            transaction.close()
             raise
         return transaction
 
@@ -458,24 +494,14 @@ class Database:
 
     def _release(self, transaction: Transaction) -> None:
         if self._closed:
-            self._discard(transaction.connection)
+            transaction.close()
         else:
             self._idle.append(transaction)
 
-    def _roll_back(self, transaction: Transaction) -> None:
-        try:
-            transaction.connection.execute("ROLLBACK")
-        except self.dialect.error:
-            self._discard(transaction.connection)
-        else:
-            self._release(transaction)
-
-    def _discard(self, connection: Any) -> None:
-        # SQLite would not let go of the file while anybody refers to a cursor, as the frames of an exception do.
-        with contextlib.suppress(self.dialect.error):
-            connection.rollback()
-        with contextlib.suppress(self.dialect.error):
-            connection.close()
+    def _abandon(self, transaction: Transaction, error: BaseException) -> None:
+        transaction.close()
+        if isinstance(error, self.dialect.error):
+            raise self._failure(error, transaction.failure, transaction.consequence) from error
 
     def _failure(self, error: Exception, kind: type[TransportError], consequence: str) -> Exception:
         if self.dialect.is_missing_table(error):
